@@ -1,0 +1,1 @@
+//! openline, the server.

@@ -1,0 +1,2 @@
+//! openline.
+fn main() {}
