@@ -1,0 +1,263 @@
+//! The load: connections that always have the same number of messages in flight, on one thread.
+//!
+//! A reply is answered with the next request at once, and all replies of one read with one write. Cheap enough to keep a server
+//! busy that does nothing but copy: requests are built in advance, replies are compared with a prediction, nothing is allocated.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+
+use crate::{cell::Cell, child::Running, cpu::CpuClock, opening, wire::Wire};
+
+/// What the server did in one stretch of time.
+pub(crate) struct Measured {
+    pub(crate) messages: u64,
+    pub(crate) wall: Duration,
+    pub(crate) server_cpu: Duration,
+    pub(crate) load_cpu: Duration,
+    pub(crate) latency_us: Histogram<u64>,
+}
+
+/// What speaks at the other end.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Protocol {
+    WebSocket,
+    Raw,
+}
+
+/// Loads the server at `address` for `warm_up`, then for `time`, of which it reports, and ends the server.
+pub(crate) fn run(
+    server: Running,
+    address: SocketAddr,
+    protocol: Protocol,
+    cell: Cell,
+    [warm_up, time]: [Duration; 2],
+) -> Result<Measured> {
+    let server_clock = CpuClock::of(server.pid())?;
+    let mut load = Load::new(address, protocol, cell)?;
+    load.run_for(warm_up)?;
+
+    load.messages = 0;
+    load.latency_us.reset();
+    let load_clock = CpuClock::of_this_thread();
+    let (started, server_before, load_before) = (Instant::now(), server_clock.read()?, load_clock.read()?);
+    load.run_for(time)?;
+    let (wall, server_after, load_after) = (started.elapsed(), server_clock.read()?, load_clock.read()?);
+    ensure!(load.messages > 0, "no reply in {time:?}");
+
+    // Before the connections: whoever closes first keeps their ports for a minute (TIME-WAIT), and the load would run out of them.
+    drop(server);
+
+    Ok(Measured {
+        messages: load.messages,
+        wall,
+        server_cpu: server_after - server_before,
+        load_cpu: load_after - load_before,
+        latency_us: load.latency_us,
+    })
+}
+
+struct Load {
+    poll: Poll,
+    events: Events,
+    connections: Vec<Connection>,
+    wire: Wire,
+    /// As many requests as one connection may have in flight. They are numbered and sent from here.
+    batch: Vec<u8>,
+    input: Vec<u8>,
+    epoch: Instant,
+    messages: u64,
+    latency_us: Histogram<u64>,
+}
+
+impl Load {
+    fn new(address: SocketAddr, protocol: Protocol, cell: Cell) -> Result<Load> {
+        let wire = match protocol {
+            Protocol::WebSocket => Wire::websocket(cell.payload_bytes),
+            Protocol::Raw => Wire::raw(cell.payload_bytes),
+        };
+        let poll = Poll::new()?;
+        let connections = (0..cell.connections)
+            .map(|id| {
+                let mut stream = connect(address, protocol).with_context(|| format!("connection {id}"))?;
+                poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+                Ok(Connection::new(stream, id, cell.in_flight))
+            })
+            .collect::<Result<_>>()?;
+        let mut load = Load {
+            poll,
+            events: Events::with_capacity(cell.connections.min(1024)),
+            connections,
+            batch: wire.batch(cell.in_flight),
+            input: vec![0; INPUT_BYTES],
+            wire,
+            epoch: Instant::now(),
+            messages: 0,
+            latency_us: Histogram::new(3)?,
+        };
+        for connection in &mut load.connections {
+            connection.send(cell.in_flight, &load.wire, &mut load.batch, 0)?;
+        }
+        Ok(load)
+    }
+
+    fn run_for(&mut self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        let mut last_reply = Instant::now();
+        loop {
+            let now = Instant::now();
+            if now >= end {
+                return Ok(());
+            }
+            ensure!(now - last_reply < STALL_TIMEOUT, "no reply for {STALL_TIMEOUT:?}");
+            match self.poll.poll(&mut self.events, Some(end - now)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                done => done?,
+            }
+            let before = self.messages;
+            for event in &self.events {
+                let id = event.token().0;
+                let connection = &mut self.connections[id];
+                if !connection.unsent.is_empty() {
+                    connection.write_unsent()?;
+                }
+                loop {
+                    let length = match connection.stream.read(&mut self.input) {
+                        Ok(0) => bail!("the server closed connection {id}"),
+                        Ok(length) => length,
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                        Err(error) => return Err(error).with_context(|| format!("connection {id}")),
+                    };
+                    let now = self.epoch.elapsed().as_nanos() as u64;
+                    let replies =
+                        connection.receive(&self.input[..length], &mut self.wire, now, &mut self.latency_us)?;
+                    connection.send(replies, &self.wire, &mut self.batch, now)?;
+                    self.messages += replies as u64;
+                    // mio is edge-triggered, but a short read has seen the end of what is there: more will be a new event.
+                    if length < self.input.len() {
+                        break;
+                    }
+                }
+            }
+            if self.messages > before {
+                last_reply = now;
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// The number of the next request; the connection's own number is in the upper half.
+    next_request: u64,
+    /// The number of the reply that is due, and how many of its bytes have come.
+    next_reply: u64,
+    seen: usize,
+    /// When each request in flight was sent, in nanoseconds, at its number modulo the depth.
+    sent_at: Box<[u64]>,
+    /// What the kernel did not take.
+    unsent: Vec<u8>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, id: usize, in_flight: usize) -> Connection {
+        let first = (id as u64) << 32;
+        let sent_at = vec![0; in_flight].into();
+        Connection { stream, next_request: first, next_reply: first, seen: 0, sent_at, unsent: Vec::new() }
+    }
+
+    /// Checks what came and returns how many replies it completed.
+    fn receive(
+        &mut self,
+        mut input: &[u8],
+        wire: &mut Wire,
+        now: u64,
+        latency_us: &mut Histogram<u64>,
+    ) -> Result<usize> {
+        let first = self.next_reply;
+        while !input.is_empty() {
+            ensure!(
+                self.next_reply < self.next_request,
+                "bytes after the last reply: {:02x?}",
+                &input[..input.len().min(16)]
+            );
+            let length = wire.check(input, self.next_reply, self.seen)?;
+            input = &input[length..];
+            self.seen += length;
+            if self.seen == wire.reply_bytes() {
+                let sent_at = self.sent_at[self.slot(self.next_reply)];
+                latency_us.saturating_record((now - sent_at) / 1000);
+                self.next_reply += 1;
+                self.seen = 0;
+            }
+        }
+        Ok((self.next_reply - first) as usize)
+    }
+
+    /// Sends the next `count` requests in one write.
+    fn send(&mut self, count: usize, wire: &Wire, batch: &mut [u8], now: u64) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let requests = wire.number(batch, self.next_request, count);
+        for _ in 0..count {
+            self.sent_at[self.slot(self.next_request)] = now;
+            self.next_request += 1;
+        }
+        if !self.unsent.is_empty() {
+            self.unsent.extend(requests);
+            return self.write_unsent();
+        }
+        let sent = write(&mut self.stream, requests)?;
+        self.unsent.extend(&requests[sent..]);
+        Ok(())
+    }
+
+    fn write_unsent(&mut self) -> Result<()> {
+        let sent = write(&mut self.stream, &self.unsent)?;
+        self.unsent.drain(..sent);
+        Ok(())
+    }
+
+    fn slot(&self, number: u64) -> usize {
+        (number & 0xffff_ffff) as usize % self.sent_at.len()
+    }
+}
+
+/// Writes until done or until the kernel takes no more.
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(length) => sent += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("cannot write to the server"),
+        }
+    }
+    Ok(sent)
+}
+
+fn connect(address: SocketAddr, protocol: Protocol) -> Result<TcpStream> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    if protocol == Protocol::WebSocket {
+        stream.set_read_timeout(Some(STALL_TIMEOUT))?;
+        opening::open(&mut stream)?;
+    }
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
+}
+
+/// Holds every reply that is in flight on one connection in the cells measured by default.
+const INPUT_BYTES: usize = 256 << 10;
+
+/// An echo takes milliseconds; a server that is silent for this long has lost a message or a wake-up.
+const STALL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,75 @@
+//! RFC 6455 §4.1: the client's opening handshake, as little of it as a load generator needs.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// Asks for a WebSocket and checks the answer; nothing may follow it, since an echo server speaks only when spoken to.
+pub(crate) fn open(stream: &mut TcpStream) -> Result<()> {
+    let address = stream.peer_addr()?;
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut response = Vec::new();
+    while !response.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut part = [0; 1024];
+        let length = stream.read(&mut part).context("no answer to the opening handshake")?;
+        ensure!(length > 0, "the server hung up during the opening handshake");
+        response.extend(&part[..length]);
+        ensure!(response.len() <= MAX_RESPONSE_BYTES, "the answer to the opening handshake does not end");
+    }
+    check(&response)
+}
+
+fn check(response: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(response);
+    let Some((head, "")) = text.split_once("\r\n\r\n") else { bail!("bytes before the first message:\n{text}") };
+    let mut lines = head.lines();
+    let status = lines.next().unwrap_or_default();
+    ensure!(status.starts_with("HTTP/1.1 101"), "the server refused: {status}");
+    let accept = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"))
+        .map(|(_, value)| value.trim());
+    ensure!(accept == Some(ACCEPT), "wrong Sec-WebSocket-Accept: {accept:?}");
+    Ok(())
+}
+
+/// The example of §1.3, whose answer is known without computing it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// A 101 is a few hundred bytes.
+const MAX_RESPONSE_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_section_1_3_is_accepted() {
+        check(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+            .unwrap();
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for (response, reason) in [
+            (&b"HTTP/1.1 426 Upgrade Required\r\n\r\n"[..], "the server refused: HTTP/1.1 426"),
+            (b"HTTP/1.1 101 OK\r\n\r\n", "wrong Sec-WebSocket-Accept: None"),
+            (b"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: x\r\n\r\n", "wrong Sec-WebSocket-Accept"),
+            (
+                b"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x89\0",
+                "bytes before the first",
+            ),
+        ] {
+            let error = check(response).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
+        }
+    }
+}
