@@ -1,0 +1,102 @@
+//! Every deadline of an open connection, with time as an argument. Nothing here reads a clock.
+
+use std::time::{Duration, Instant};
+
+use crate::limits::Config;
+use crate::output::Output;
+use crate::state::after;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing came for `ping_interval`.
+    Ping,
+    /// Nothing came for `pong_timeout` after our ping.
+    Pong,
+    /// A begun message got no byte for `message_timeout`.
+    Message,
+    /// No message came or went for `idle_timeout`.
+    Idle,
+    /// The peer took no byte for `write_timeout`.
+    Write,
+}
+
+/// What the deadlines are counted from.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// When bytes last came.
+    heard: Instant,
+    /// When our unanswered ping was queued.
+    pinged: Option<Instant>,
+    /// When a begun message last got a byte.
+    pub(crate) grew: Option<Instant>,
+    /// When a message last came or went.
+    spoke: Instant,
+    /// Whether one went since this was last looked at: sending has no time of its own.
+    pub(crate) sent: bool,
+    /// What `Output` had written, and since when it has not moved.
+    stalled: Option<(u64, Instant)>,
+    /// Spreads the pings of connections that were opened together.
+    jitter: u32,
+}
+
+impl Clock {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { heard: now, pinged: None, grew: None, spoke: now, sent: false, stalled: None, jitter: 1 << 31 }
+    }
+
+    /// Begins the sequence of jitter elsewhere.
+    pub(crate) fn seed(&mut self, seed: u32) {
+        self.jitter = seed;
+    }
+
+    /// Any byte shows that the peer lives: more is not asked of a busy line.
+    #[inline]
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    /// A message came.
+    #[inline]
+    pub(crate) fn spoke(&mut self, now: Instant) {
+        self.spoke = now;
+    }
+
+    pub(crate) fn pinged(&mut self, now: Instant) {
+        self.pinged = Some(now);
+        self.jitter = self.jitter.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    }
+
+    /// The earliest deadline and what it is for.
+    pub(crate) fn next(&mut self, config: &Config, output: &Output, now: Instant) -> Option<(Instant, Due)> {
+        if std::mem::take(&mut self.sent) {
+            self.spoke = now;
+        }
+        self.watch(output, now);
+        let keepalive = config.ping_interval.map(|interval| match self.pinged {
+            // A ping that is not written yet cannot be answered: whether the peer reads is another deadline's question.
+            Some(pinged) if !output.has_control() => (after(pinged, config.pong_timeout), Due::Pong),
+            Some(_) => (after(now, config.pong_timeout), Due::Pong),
+            None => (after(self.heard, self.spread(interval)), Due::Ping),
+        });
+        let message = self.grew.map(|grew| (after(grew, config.message_timeout), Due::Message));
+        let idle = config.idle_timeout.map(|idle| (after(self.spoke, idle), Due::Idle));
+        let write = self.stalled.map(|(_, since)| (after(since, config.write_timeout), Due::Write));
+        [keepalive, message, idle, write].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Notes since when the peer has taken nothing of what waits.
+    fn watch(&mut self, output: &Output, now: Instant) {
+        self.stalled = match self.stalled {
+            _ if output.is_empty() => None,
+            Some((written, since)) if written == output.written() => Some((written, since)),
+            _ => Some((output.written(), now)),
+        };
+    }
+
+    /// 90 % to 110 % of the interval.
+    fn spread(&self, interval: Duration) -> Duration {
+        interval.mul_f64(0.9 + 0.2 * f64::from(self.jitter) / f64::from(u32::MAX))
+    }
+}

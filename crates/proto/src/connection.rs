@@ -1,0 +1,453 @@
+//! One end of an open WebSocket: bytes in, events out; messages in, bytes out; time as an argument.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::clock::{Clock, Due};
+use crate::close::{Close, CloseCode, Closed, Initiator};
+use crate::error::{ProtocolError, SendError, TimedOut};
+use crate::event::{Event, Received};
+use crate::frame::{Header, Opcode};
+use crate::handshake::Negotiated;
+use crate::limits::Config;
+use crate::masker::Masker;
+use crate::message::{self, Kind, Outgoing, SharedMessage};
+use crate::output::Output;
+use crate::receive::{Mode, Reader, Step};
+use crate::state::{Closing, IoState, State, after};
+
+/// Which end a connection is (§5.1: a client masks, a server does not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that opened the connection.
+    Client,
+    /// The end that accepted it.
+    Server,
+}
+
+/// One end of an open WebSocket, without a socket.
+///
+/// There are four kinds of method: [`receive`](Self::receive) and its kin take what the network brought,
+/// [`send`](Self::send) and its kin what the application wants, [`handle_timeout`](Self::handle_timeout) what the clock
+/// says, and the rest tell. What must reach the peer, replies included, is appended to the caller's [`Output`].
+///
+/// ```
+/// use openline_proto::{Config, Connection, Event, Output};
+/// use std::time::Instant;
+///
+/// let mut output = Output::new();
+/// let mut connection = Connection::server(&Default::default(), Config::default(), Instant::now());
+/// let mut input = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // §5.7: a masked "Hello"
+///
+/// let received = connection.receive(&mut input, Instant::now(), &mut output).unwrap();
+/// let Some(Event::Message(arrival)) = received.event else { panic!() };
+/// connection.send(arrival.lend(&input), &mut output).unwrap();
+/// assert_eq!(output.to_vec(), b"\x81\x05Hello");
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    /// A client's source of masking keys; a server has none.
+    masker: Option<Box<Masker>>,
+    reader: Reader,
+    closing: Closing,
+    clock: Clock,
+    /// The kind of the streamed message that is begun.
+    streaming: Option<Kind>,
+}
+
+impl Connection {
+    /// Payloads that are owned and at least this long are queued by reference: below, a copy is cheaper than another
+    /// slice in a vectored write.
+    const SHARE_BYTES: usize = 4096;
+
+    /// The server's end of a connection whose opening handshake agreed on `negotiated`.
+    pub fn server(_negotiated: &Negotiated, config: impl Into<Arc<Config>>, now: Instant) -> Self {
+        Self::new(None, config.into(), now)
+    }
+
+    /// The client's end. Masking keys come from a generator seeded with `mask_seed`, which must be secret and fresh:
+    /// §5.3 wants them "derived from a strong source of entropy".
+    pub fn client(_negotiated: &Negotiated, config: impl Into<Arc<Config>>, mask_seed: [u8; 32], now: Instant) -> Self {
+        Self::new(Some(Box::new(Masker::new(mask_seed))), config.into(), now)
+    }
+
+    fn new(masker: Option<Box<Masker>>, config: Arc<Config>, now: Instant) -> Self {
+        Self {
+            config,
+            masker,
+            reader: Reader::default(),
+            closing: Closing::new(),
+            clock: Clock::new(now),
+            streaming: None,
+        }
+    }
+
+    /// Spreads this connection's pings by up to a tenth of their interval, in a way that `seed` decides.
+    pub fn jitter(&mut self, seed: u32) {
+        self.clock.seed(seed);
+    }
+
+    // What the network brings.
+
+    /// Takes some of `input`, unmasking it in place, and yields at most one event. Call it again with the rest until
+    /// nothing is left: it takes at least one byte of an input that has one.
+    ///
+    /// After the peer's Close frame, or an error, whatever comes is taken and discarded (§1.4, §7.1.7).
+    ///
+    /// # Errors
+    /// The rule that the peer broke. The Close frame that says so is in `output`; write it, then see
+    /// [`io_state`](Self::io_state).
+    #[inline]
+    pub fn receive(&mut self, input: &mut [u8], now: Instant, output: &mut Output) -> Result<Received, ProtocolError> {
+        self.step(input, now, output, Mode::Whole)
+    }
+
+    /// As [`receive`](Self::receive), but yields messages in [`Event::Part`]s as they come, so that a message of any
+    /// length needs no memory. What was assembled already comes first, and may come from an empty `input`.
+    ///
+    /// Call `receive` in the middle of a message, and its rest is checked and dropped.
+    ///
+    /// # Errors
+    /// As `receive`.
+    pub fn receive_parts(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+        output: &mut Output,
+    ) -> Result<Received, ProtocolError> {
+        self.step(input, now, output, Mode::Parts)
+    }
+
+    /// TCP ended. Unless both Close frames crossed, that is an abnormal closure: 1006 (§7.1.5).
+    pub fn receive_eof(&mut self) {
+        self.closing.gone(Initiator::Peer);
+    }
+
+    // What the application wants.
+
+    /// Queues a message. A long one goes in fragments of `Config::fragment_bytes` (§5.4).
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] after a Close frame in either direction, [`SendError::Full`] while `output` is over its
+    /// limit, [`SendError::Unfinished`] inside a streamed message. Nothing is queued then.
+    #[inline]
+    pub fn send<'a>(&mut self, message: impl Into<Outgoing<'a>>, output: &mut Output) -> Result<(), SendError> {
+        self.may_send(output)?;
+        if self.streaming.is_some() {
+            return Err(SendError::Unfinished);
+        }
+        let message = message.into();
+        self.write(message.kind.opcode(), message.payload, true, output);
+        Ok(())
+    }
+
+    /// Queues the next part of a streamed message; the first part begins it, and `last` ends it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`SendError::MixedKinds`] when a part is of another kind than the first.
+    pub fn send_part<'a>(
+        &mut self,
+        part: impl Into<Outgoing<'a>>,
+        last: bool,
+        output: &mut Output,
+    ) -> Result<(), SendError> {
+        self.may_send(output)?;
+        let part = part.into();
+        let opcode = match self.streaming {
+            None => part.kind.opcode(),
+            Some(kind) if kind == part.kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::MixedKinds),
+        };
+        if !last && part.as_bytes().is_empty() {
+            return Ok(());
+        }
+        self.streaming = (!last).then_some(part.kind);
+        self.write(opcode, part.payload, last, output);
+        Ok(())
+    }
+
+    /// Queues a message that was encoded once for many connections.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_shared(&mut self, message: &SharedMessage, output: &mut Output) -> Result<(), SendError> {
+        self.may_send(output)?;
+        if self.streaming.is_some() {
+            return Err(SendError::Unfinished);
+        }
+        if self.masker.is_some() {
+            self.write(message.kind().opcode(), message::Payload::Lent(message.as_bytes()), true, output);
+        } else {
+            for frame in message.frames() {
+                match frame.len() {
+                    ..Self::SHARE_BYTES => output.append(|flat| flat.extend_from_slice(&frame)),
+                    _ => output.append_frame(frame),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a Ping ahead of the messages that wait (§5.5.2).
+    ///
+    /// # Errors
+    /// [`SendError::LongControl`] over 125 bytes, [`SendError::Closed`], and [`SendError::Full`] when many wait.
+    pub fn ping(&mut self, payload: &[u8], output: &mut Output) -> Result<(), SendError> {
+        if payload.len() > 125 {
+            return Err(SendError::LongControl);
+        }
+        if self.closing.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        let frame = self.control(Opcode::Ping, payload);
+        output.ping(&frame).then_some(()).ok_or(SendError::Full)
+    }
+
+    /// Begins the closing handshake (§7.1.2), behind the messages that wait. Later calls do nothing: the first
+    /// counts.
+    pub fn close(&mut self, close: impl Into<Close>, now: Instant, output: &mut Output) {
+        let close = close.into();
+        let deadline = after(now, self.config.close_timeout);
+        if self.closing.state != State::Closed && self.closing.sent(&close, self.role(), deadline) {
+            let frame = self.control(Opcode::Close, &close.body());
+            output.append(|flat| flat.extend_from_slice(&frame));
+        }
+    }
+
+    // What the clock says.
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens before. Ask each time before you
+    /// wait: it also notes since when the peer has taken nothing of `output`.
+    pub fn next_timeout(&mut self, output: &Output, now: Instant) -> Option<Instant> {
+        match self.closing.state {
+            State::Open => self.clock.next(&self.config, output, now).map(|(at, _)| at),
+            State::Closing => self.closing.deadline,
+            State::Closed => None,
+        }
+    }
+
+    /// Does what is due by `now`; harmless when nothing is. Read what there is to read first: bytes that came in time
+    /// satisfy the pong deadline, however late they are looked at.
+    ///
+    /// # Errors
+    /// The deadline that ended the connection.
+    pub fn handle_timeout(&mut self, now: Instant, output: &mut Output) -> Result<(), TimedOut> {
+        match self.closing.state {
+            State::Closed => Ok(()),
+            State::Closing => match self.closing.deadline {
+                Some(deadline) if deadline <= now => {
+                    let answered = self.closing.io != IoState::Open;
+                    self.closing.gone(Initiator::Us);
+                    answered.then_some(()).ok_or(TimedOut::Close)
+                }
+                _ => Ok(()),
+            },
+            State::Open => match self.clock.next(&self.config, output, now) {
+                Some((at, due)) if at <= now => self.handle_due(due, now, output),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Reading has stopped because the application, or a full output, takes no more: silence is then not the peer's
+    /// fault, so the pong deadline starts anew.
+    pub fn hold_keepalive(&mut self, now: Instant) {
+        self.clock.heard(now);
+    }
+
+    // What there is to know.
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        if self.masker.is_some() { Role::Client } else { Role::Server }
+    }
+
+    /// The limits it was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Open, closing or closed.
+    pub fn state(&self) -> State {
+        self.closing.state
+    }
+
+    /// What to do with the socket.
+    pub fn io_state(&self) -> IoState {
+        self.closing.io
+    }
+
+    /// Whether a message may be queued now.
+    pub fn has_room(&self, output: &Output) -> bool {
+        output.len() < self.config.max_output_bytes
+    }
+
+    /// How the connection ended: `None` until the closing handshake is over, failed or cut off.
+    pub fn closed(&self) -> Option<&Closed> {
+        if self.closing.io == IoState::Open { None } else { self.closing.closed.as_deref() }
+    }
+
+    // How.
+
+    #[inline]
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+        output: &mut Output,
+        mode: Mode,
+    ) -> Result<Received, ProtocolError> {
+        if self.closing.discards {
+            return Ok(Received { consumed: input.len(), event: None });
+        }
+        if !input.is_empty() {
+            self.clock.heard(now);
+        }
+        let step = self.reader.step(input, mode, self.role(), &self.config);
+        self.clock.grew = match (self.reader.in_message(), self.clock.grew) {
+            (false, _) => None,
+            // Control frames between fragments do not count.
+            (true, Some(grew)) if !matches!(&step, Ok(step) if step.data) => Some(grew),
+            (true, _) => Some(now),
+        };
+        match step {
+            Ok(Step { consumed, event, .. }) => {
+                match &event {
+                    Some(Event::Message(_) | Event::Part { .. }) => self.clock.spoke(now),
+                    Some(Event::Ping(payload)) => {
+                        // §5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response,
+                        // unless it already received a Close frame": then this is not reached.
+                        let frame = self.control(Opcode::Pong, payload.lend(input));
+                        output.pong(&frame);
+                    }
+                    Some(Event::Close(close)) => self.answer_close(close.clone(), now, output),
+                    Some(Event::Pong(_)) | None => {}
+                }
+                Ok(Received { consumed, event })
+            }
+            Err(error) => {
+                self.fail(Close::new(error.close_code(), &error.to_string()), Initiator::Us, now, output);
+                Err(error)
+            }
+        }
+    }
+
+    /// §5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send
+    /// a Close frame in response. (When sending a Close frame in response, the endpoint typically echos the status code
+    /// it received.)"
+    fn answer_close(&mut self, close: Close, now: Instant, output: &mut Output) {
+        let deadline = after(now, self.config.close_timeout);
+        self.closing.received(close.clone(), self.role(), deadline);
+        self.close(close, now, output);
+    }
+
+    /// §7.1.7: "_Fail the WebSocket Connection_".
+    fn fail(&mut self, close: Close, by: Initiator, now: Instant, output: &mut Output) {
+        self.close(close, now, output);
+        self.closing.failed(by, after(now, self.config.close_timeout));
+        self.reader = Reader::default();
+        self.clock.grew = None;
+    }
+
+    fn handle_due(&mut self, due: Due, now: Instant, output: &mut Output) -> Result<(), TimedOut> {
+        let (timed_out, code) = match due {
+            Due::Ping => {
+                let frame = self.control(Opcode::Ping, &[]);
+                output.ping(&frame);
+                self.clock.pinged(now);
+                return Ok(());
+            }
+            Due::Idle => {
+                self.close(Close::new(CloseCode::GOING_AWAY, "idle for too long"), now, output);
+                return Ok(());
+            }
+            Due::Write => {
+                // Nothing more can be said to a peer that takes nothing.
+                self.closing.gone(Initiator::Us);
+                return Err(TimedOut::Write);
+            }
+            Due::Pong => (TimedOut::Pong, CloseCode::INTERNAL),
+            Due::Message => (TimedOut::Message, CloseCode::POLICY),
+        };
+        self.fail(Close::new(code, &timed_out.to_string()), Initiator::Us, now, output);
+        Err(timed_out)
+    }
+
+    #[inline]
+    fn may_send(&self, output: &Output) -> Result<(), SendError> {
+        // §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+        if self.closing.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if !self.has_room(output) {
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+
+    /// Queues one message, or one part of one, in as many frames as its length asks for.
+    #[inline]
+    fn write(&mut self, mut opcode: Opcode, payload: message::Payload<'_>, last: bool, output: &mut Output) {
+        self.clock.sent = true;
+        let limit = self.config.fragment_bytes.max(1);
+        match payload {
+            message::Payload::Lent(bytes) if bytes.len() <= limit => self.write_frame(opcode, last, bytes, output),
+            message::Payload::Lent(mut bytes) => loop {
+                let (fragment, rest) = bytes.split_at(bytes.len().min(limit));
+                self.write_frame(opcode, last && rest.is_empty(), fragment, output);
+                if rest.is_empty() {
+                    break;
+                }
+                (opcode, bytes) = (Opcode::Continuation, rest);
+            },
+            message::Payload::Owned(bytes) if self.masker.is_some() || bytes.len() < Self::SHARE_BYTES => {
+                self.write(opcode, message::Payload::Lent(&bytes), last, output);
+            }
+            message::Payload::Owned(mut bytes) => loop {
+                let fragment = bytes.split_to(bytes.len().min(limit));
+                self.share_frame(opcode, last && bytes.is_empty(), fragment, output);
+                if bytes.is_empty() {
+                    break;
+                }
+                opcode = Opcode::Continuation;
+            },
+        }
+    }
+
+    #[inline]
+    fn write_frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8], output: &mut Output) {
+        let key = self.masker.as_mut().map(|masker| masker.next_key());
+        let header = Header { fin, reserved: 0, opcode, key, payload_bytes: payload.len() as u64 };
+        output.append(|flat| {
+            flat.reserve(Header::MAX_BYTES + payload.len());
+            header.write(flat);
+            flat.extend_from_slice(payload);
+            if let Some(key) = key {
+                let at = flat.len() - payload.len();
+                crate::mask::mask(&mut flat[at..], key, 0);
+            }
+        });
+    }
+
+    fn share_frame(&mut self, opcode: Opcode, fin: bool, payload: Bytes, output: &mut Output) {
+        let header = Header { fin, reserved: 0, opcode, key: None, payload_bytes: payload.len() as u64 };
+        output.append(|flat| header.write(flat));
+        output.append_payload(payload);
+    }
+
+    /// A control frame, whole.
+    fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+        debug_assert!(payload.len() <= 125);
+        let key = self.masker.as_mut().map(|masker| masker.next_key());
+        let mut frame = Vec::with_capacity(6 + payload.len());
+        Header { fin: true, reserved: 0, opcode, key, payload_bytes: payload.len() as u64 }.write(&mut frame);
+        frame.extend_from_slice(payload);
+        if let Some(key) = key {
+            crate::mask::mask(&mut frame[6..], key, 0);
+        }
+        frame
+    }
+}

@@ -1,0 +1,324 @@
+//! Frames into events (§5, §6.2): the receiving half of a connection, which neither answers nor closes.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::assemble::Assembler;
+use crate::close::Close;
+use crate::connection::Role;
+use crate::error::ProtocolError;
+use crate::event::{Arrival, Event, Payload};
+use crate::frame::{Header, Opcode};
+use crate::limits::Config;
+use crate::mask::mask;
+use crate::message::Kind;
+use crate::utf8::Checker;
+
+/// Whether the application wants messages whole or in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Whole,
+    Parts,
+}
+
+/// What one step did.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) consumed: usize,
+    pub(crate) event: Option<Event>,
+    /// Whether it took a part of a data frame.
+    pub(crate) data: bool,
+}
+
+/// What is known of the frame and the message that are coming in. Between messages it holds no memory.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// A header of which a part has come.
+    header: [u8; Header::MAX_BYTES],
+    header_bytes: u8,
+    /// A frame whose header has come, and not all of its payload.
+    frame: Option<Frame>,
+    /// A control frame's payload, when it comes in pieces.
+    control: Vec<u8>,
+    /// A message of which a part has come.
+    message: Option<Box<Message>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: Opcode,
+    fin: bool,
+    key: Option<[u8; 4]>,
+    /// How much of its payload has come.
+    at: u64,
+    /// How much is to come.
+    rest: u64,
+}
+
+#[derive(Debug)]
+struct Message {
+    kind: Kind,
+    /// Every payload byte declared so far.
+    bytes: u64,
+    empty_fragments: u32,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// It is put together.
+    Whole(Assembler),
+    /// It goes to the application as it comes.
+    Parts(Checker),
+}
+
+impl Reader {
+    /// Whether a message is begun and not finished.
+    pub(crate) fn in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Takes at least one byte of an input that has one, and yields at most one event.
+    #[inline]
+    pub(crate) fn step(
+        &mut self,
+        input: &mut [u8],
+        mode: Mode,
+        role: Role,
+        config: &Config,
+    ) -> Result<Step, ProtocolError> {
+        if mode == Mode::Parts
+            && let Some(event) = self.hand_over()
+        {
+            return Ok(Step { consumed: 0, event: Some(event), data: false });
+        }
+        let mut start = 0;
+        let mut frame = match self.frame.take() {
+            Some(frame) => frame,
+            None => match self.read_header(input)? {
+                Some((header, bytes)) => {
+                    start = bytes;
+                    self.admit(header, role, config)?
+                }
+                None => return Ok(Step { consumed: input.len(), event: None, data: false }),
+            },
+        };
+        let mut end = start + usize::try_from(frame.rest).map_or(usize::MAX, |rest| rest.min(input.len() - start));
+        if let Some(limit) = self.straddler_bytes(mode, frame) {
+            end = end.min(start + limit);
+        }
+        let range = start..end;
+        let piece = &mut input[range.clone()];
+        if let Some(key) = frame.key {
+            mask(piece, key, (frame.at % 4) as usize);
+        }
+        let first = frame.at == 0;
+        frame.at += piece.len() as u64;
+        frame.rest -= piece.len() as u64;
+        let whole = frame.rest == 0;
+        if !whole {
+            self.frame = Some(frame);
+        }
+        let data = !frame.opcode.is_control();
+        let event = if !data {
+            self.control(frame.opcode, piece, range, whole)?
+        } else if first && whole && frame.fin && self.message.is_none() && mode == Mode::Whole {
+            // The common case: one frame, in one piece. It stays where it is.
+            let kind = kind_of(frame.opcode);
+            if kind == Kind::Text {
+                simdutf8::basic::from_utf8(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+            }
+            Some(Event::Message(Arrival::Lent { kind, range }))
+        } else {
+            self.data(frame, piece, range, whole, mode)?
+        };
+        Ok(Step { consumed: end, event, data })
+    }
+
+    /// Reads a header from the input, or from what came of it before and the input.
+    #[inline]
+    fn read_header(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        let before = usize::from(self.header_bytes);
+        if before == 0 {
+            if let Some(read) = Header::parse(input)? {
+                return Ok(Some(read));
+            }
+            self.header[..input.len()].copy_from_slice(input);
+            self.header_bytes = input.len() as u8;
+            return Ok(None);
+        }
+        let added = input.len().min(Header::MAX_BYTES - before);
+        self.header[before..before + added].copy_from_slice(&input[..added]);
+        match Header::parse(&self.header[..before + added])? {
+            Some((header, bytes)) => {
+                self.header_bytes = 0;
+                Ok(Some((header, bytes - before)))
+            }
+            None => {
+                self.header_bytes += added as u8;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Holds a header against the connection and its limits, before any of its payload is looked at.
+    #[inline]
+    fn admit(&mut self, header: Header, role: Role, config: &Config) -> Result<Frame, ProtocolError> {
+        let Header { fin, reserved, opcode, key, payload_bytes } = header;
+        // §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+        if reserved != 0 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // §5.1: "The server MUST close the connection upon receiving a frame that is not masked", and a client one that is.
+        match (role, key) {
+            (Role::Server, None) => return Err(ProtocolError::UnmaskedFrame),
+            (Role::Client, Some(_)) => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        if !opcode.is_control() {
+            self.admit_data(opcode, fin, payload_bytes, config)?;
+        }
+        Ok(Frame { opcode, fin, key, at: 0, rest: payload_bytes })
+    }
+
+    #[inline]
+    fn admit_data(&mut self, opcode: Opcode, fin: bool, bytes: u64, config: &Config) -> Result<(), ProtocolError> {
+        // §5.4: fragments of one message are not interleaved with those of another.
+        match (opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::InterleavedMessage),
+            _ => {}
+        }
+        // §10.4: limits on "the frame size and the total message size after reassembly", met before memory is.
+        if bytes > config.max_frame_bytes {
+            return Err(ProtocolError::FrameTooBig { bytes, max: config.max_frame_bytes });
+        }
+        let before = self.message.as_ref().map_or(0, |message| message.bytes);
+        if before + bytes > config.max_message_bytes {
+            return Err(ProtocolError::MessageTooBig { max: config.max_message_bytes });
+        }
+        if let Some(message) = &mut self.message {
+            message.bytes += bytes;
+            message.empty_fragments += u32::from(bytes == 0 && !fin);
+            if message.empty_fragments > config.max_empty_fragments {
+                return Err(ProtocolError::TooManyEmptyFragments { max: config.max_empty_fragments });
+            }
+        }
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        piece: &[u8],
+        range: Range<usize>,
+        whole: bool,
+    ) -> Result<Option<Event>, ProtocolError> {
+        if !whole || !self.control.is_empty() {
+            self.control.extend_from_slice(piece);
+        }
+        if !whole {
+            return Ok(None);
+        }
+        let payload = match std::mem::take(&mut self.control) {
+            pieces if pieces.is_empty() => Payload::Input(range),
+            pieces => Payload::Owned(Bytes::from(pieces)),
+        };
+        Ok(Some(match opcode {
+            Opcode::Ping => Event::Ping(payload),
+            Opcode::Pong => Event::Pong(payload),
+            _ => match &payload {
+                Payload::Owned(bytes) => Event::Close(Close::parse(bytes)?),
+                Payload::Input(_) => Event::Close(Close::parse(piece)?),
+            },
+        }))
+    }
+
+    /// A piece of a data frame that is not a message by itself.
+    fn data(
+        &mut self,
+        frame: Frame,
+        piece: &[u8],
+        range: Range<usize>,
+        whole: bool,
+        mode: Mode,
+    ) -> Result<Option<Event>, ProtocolError> {
+        let message = self.message.get_or_insert_with(|| Box::new(Message::new(frame, mode)));
+        let last = whole && frame.fin;
+        let kind = message.kind;
+        let part = match &mut message.body {
+            Body::Whole(assembler) => {
+                assembler.push(piece)?;
+                if last && let Some(message) = self.message.take() {
+                    let Body::Whole(assembler) = message.body else { return Ok(None) };
+                    return Ok(Some(Event::Message(Arrival::Owned(assembler.finish()?))));
+                }
+                return Ok(None);
+            }
+            Body::Parts(_) if kind == Kind::Binary => Payload::Input(range),
+            Body::Parts(checker) => {
+                let text = checker.push(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+                // §5.6: "the whole message MUST contain valid UTF-8", so it cannot end inside a code point.
+                if last && !checker.is_whole() {
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+                match text.straddler() {
+                    "" => Payload::Input(range.start..range.start + text.text.len()),
+                    straddler => Payload::Owned(Bytes::copy_from_slice(straddler.as_bytes())),
+                }
+            }
+        };
+        if last {
+            self.message = None;
+        }
+        let empty = matches!(&part, Payload::Input(range) if range.is_empty());
+        // In the mode for whole messages this is the rest of one that was begun in parts: nobody wants it.
+        Ok((mode == Mode::Parts && (last || !empty)).then_some(Event::Part { kind, payload: part, last }))
+    }
+
+    /// Text that goes out in parts is never cut inside a code point. One that straddles two pieces is a part by itself,
+    /// so this step takes no more than its missing bytes.
+    fn straddler_bytes(&self, _mode: Mode, frame: Frame) -> Option<usize> {
+        if frame.opcode.is_control() {
+            return None;
+        }
+        match &self.message.as_ref()?.body {
+            Body::Parts(checker) => checker.missing_bytes(),
+            Body::Whole(_) => None,
+        }
+    }
+
+    /// What was put together of a message that shall from now on go out in parts.
+    fn hand_over(&mut self) -> Option<Event> {
+        let message = self.message.as_deref_mut()?;
+        let Body::Whole(assembler) = &mut message.body else { return None };
+        let (bytes, checker) = match std::mem::replace(assembler, Assembler::new(message.kind)) {
+            Assembler::Text(text, checker) => (text.into_bytes(), checker),
+            Assembler::Binary(bytes) => (bytes, Checker::default()),
+        };
+        message.body = Body::Parts(checker);
+        (!bytes.is_empty()).then(|| Event::Part {
+            kind: message.kind,
+            payload: Payload::Owned(Bytes::from(bytes)),
+            last: false,
+        })
+    }
+}
+
+impl Message {
+    fn new(frame: Frame, mode: Mode) -> Self {
+        let kind = kind_of(frame.opcode);
+        let body = match mode {
+            Mode::Whole => Body::Whole(Assembler::new(kind)),
+            Mode::Parts => Body::Parts(Checker::default()),
+        };
+        let bytes = frame.at + frame.rest;
+        Self { kind, bytes, empty_fragments: u32::from(bytes == 0 && !frame.fin), body }
+    }
+}
+
+/// The kind of message that a first frame begins.
+fn kind_of(opcode: Opcode) -> Kind {
+    if opcode == Opcode::Text { Kind::Text } else { Kind::Binary }
+}
