@@ -1,1 +1,3 @@
 //! WebSocket client and server on tokio.
+
+pub mod http1;
