@@ -16,6 +16,7 @@ use crate::{
     cpu,
     load::{self, Protocol},
     machine::Machine,
+    open_files,
     progress::Progress,
 };
 
@@ -68,6 +69,7 @@ pub(crate) fn measure(options: &Options) -> Result<Comparison> {
         .context("the server and the load need a core each")?;
     ensure!(server_core != load_core, "the server and the load need a core each");
 
+    open_files::allow(options.cells.iter().map(|cell| cell.connections).max().unwrap_or(0))?;
     let mut progress = Progress::new(options.rounds as usize * options.cells.len() * servers.len());
     let mut runs = Vec::new();
     for round in 0..options.rounds {

@@ -19,7 +19,7 @@ use crate::{
     child::Running,
     frame::{self, BINARY, CLOSE, PING, PONG, client_frame},
     machine::Machine,
-    opening,
+    open_files, opening,
     progress::Progress,
     table::{markdown, thousands},
 };
@@ -76,6 +76,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         servers = vec![(counting, Measure::LiveHeap), (example, Measure::ResidentMemory)];
     }
     let machine = Machine::this(thread::available_parallelism()?.get());
+    open_files::allow(options.connections as usize)?;
     let mut progress = Progress::new(servers.len());
     let mut growths = Vec::new();
     for (path, measure) in servers {

@@ -99,7 +99,7 @@ impl Load {
             wire,
             epoch: Instant::now(),
             messages: 0,
-            latency_us: Histogram::new(3)?,
+            latency_us: latencies()?,
         };
         for connection in &mut load.connections {
             connection.send(cell.in_flight, &load.wire, &mut load.batch, 0)?;
@@ -231,6 +231,11 @@ impl Connection {
     }
 }
 
+/// Bounded, so that recording never allocates: from a microsecond to more than `STALL_TIMEOUT`, to three digits.
+fn latencies() -> Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+}
+
 /// Writes until done or until the kernel takes no more.
 fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
     let mut sent = 0;
@@ -261,3 +266,17 @@ const INPUT_BYTES: usize = 256 << 10;
 
 /// An echo takes milliseconds; a server that is silent for this long has lost a message or a wake-up.
 const STALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_kept_from_microseconds_to_seconds() {
+        for latency in [1, 75, 1330, 75_498, 4_999_000] {
+            let mut latency_us = latencies().unwrap();
+            latency_us.saturating_record(latency);
+            assert!(latency_us.value_at_quantile(0.5).abs_diff(latency) <= latency / 1000, "{latency}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod frame;
 mod idle;
 mod load;
 mod machine;
+mod open_files;
 mod opening;
 mod progress;
 mod results;
@@ -17,9 +18,10 @@ mod spread;
 mod table;
 mod wire;
 
-use anyhow::{Context as _, Result};
+use std::process::ExitCode;
+
+use anyhow::Result;
 use clap::Parser;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 #[derive(Parser)]
 #[command(about, version, max_term_width = 100)]
@@ -30,20 +32,29 @@ enum Command {
     Idle(idle::Options),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let command = Command::parse();
+    match run(&command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
     child::end_all_when_interrupted()?;
-    allow_many_connections()?;
     match command {
         Command::Echo(options) => {
-            let comparison = echo::measure(&options)?;
+            let comparison = echo::measure(options)?;
             show(&comparison.machine, &comparison.markdown());
             if options.write {
                 results::write_echo(&comparison)?;
             }
         }
         Command::Idle(options) => {
-            let report = idle::measure(&options)?;
+            let report = idle::measure(options)?;
             show(&report.machine, &report.markdown());
             if options.write {
                 results::write_idle(&report)?;
@@ -58,10 +69,4 @@ fn show(machine: &machine::Machine, report: &str) {
     if let Some(warning) = machine.warning() {
         eprintln!("\nwarning: {warning}");
     }
-}
-
-/// Raises the number of open files to what the system allows; servers inherit it.
-fn allow_many_connections() -> Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the number of open files")
 }
