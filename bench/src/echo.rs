@@ -52,13 +52,14 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub(crate) fn measure(options: &Options) -> Result<Comparison> {
     let raw = options.raw.clone().map_or_else(|| cargo::build(&["-p", "openline-bench", "--bin", "raw_echo"]), Ok)?;
-    let mut servers = vec![Server { name: name(&raw), path: raw, protocol: Protocol::Raw }];
-    for path in &options.server {
-        servers.push(Server { name: name(path), path: path.clone(), protocol: Protocol::WebSocket });
+    let mut paths = options.server.clone();
+    if paths.is_empty() {
+        paths.push(cargo::build(&["-p", "openline", "--example", "echo_server"])?);
     }
-    if options.server.is_empty() {
-        let path = cargo::build(&["-p", "openline", "--example", "echo_server"])?;
-        servers.push(Server { name: name(&path), path, protocol: Protocol::WebSocket });
+    let mut servers = vec![Server { name: "raw".into(), path: raw, protocol: Protocol::Raw }];
+    for path in paths {
+        let name = name(&path, servers.iter().map(|server| server.name.as_str()));
+        servers.push(Server { name, path, protocol: Protocol::WebSocket });
     }
 
     let allowed = cpu::cores()?;
@@ -74,9 +75,9 @@ pub(crate) fn measure(options: &Options) -> Result<Comparison> {
     let mut runs = Vec::new();
     for round in 0..options.rounds {
         for &cell in &options.cells {
-            // Who comes first changes from round to round.
-            servers.rotate_left(1);
-            for server in &servers {
+            for turn in 0..servers.len() {
+                // Who comes first changes from round to round.
+                let server = &servers[(round as usize + turn) % servers.len()];
                 progress.step(&format!("round {}, {cell}, {}", round + 1, server.name));
                 let run = server
                     .run(round, cell, options.seconds, [server_core, load_core])
@@ -85,7 +86,6 @@ pub(crate) fn measure(options: &Options) -> Result<Comparison> {
             }
         }
     }
-    servers.sort_by_key(|server| server.protocol != Protocol::Raw);
     Ok(Comparison {
         machine,
         rounds: options.rounds,
@@ -124,9 +124,28 @@ impl Server {
     }
 }
 
-fn name(path: &Path) -> String {
-    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+/// The name of the file, numbered if another server has it: two builds of one program are often compared.
+fn name<'a>(path: &Path, taken: impl Iterator<Item = &'a str>) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    match taken.filter(|name| name.split('#').next() == Some(&stem)).count() {
+        0 => stem,
+        others => format!("{stem}#{}", others + 1),
+    }
 }
 
 /// Long enough for buffers to grow to their size and for the clock speed to settle.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_builds_of_one_server_are_told_apart() {
+        let mut names = vec!["raw".to_owned()];
+        for path in ["old/echo_server", "new/echo_server", "newer/echo_server", "echo"] {
+            names.push(name(Path::new(path), names.iter().map(String::as_str)));
+        }
+        assert_eq!(names, ["raw", "echo_server", "echo_server#2", "echo_server#3", "echo"]);
+    }
+}
