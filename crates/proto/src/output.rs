@@ -111,7 +111,7 @@ impl Output {
         let mut filler = Filler { slices, used: 0 };
         let mut limit = usize::MAX;
         if !self.control.is_empty() {
-            limit = self.to_border();
+            limit = self.until_border();
             if limit == 0 {
                 filler.push(&self.control[self.control_at..]);
                 limit = usize::MAX;
@@ -140,7 +140,7 @@ impl Output {
             return;
         }
         let mut rest = bytes;
-        if !self.control.is_empty() && self.to_border() == 0 {
+        if !self.control.is_empty() && self.until_border() == 0 {
             let control = rest.min(self.control.len() - self.control_at);
             self.control_at += control;
             rest -= control;
@@ -234,7 +234,7 @@ impl Output {
     }
 
     /// How many bytes there are from the place written up to, to the next border between two frames.
-    fn to_border(&mut self) -> usize {
+    fn until_border(&mut self) -> usize {
         if let Some(front) = self.shared.front()
             && front.at == self.flat_at
             && (self.shared_at > 0 || !front.whole)
@@ -266,7 +266,7 @@ impl Output {
     }
 
     fn compact(&mut self) {
-        self.to_border();
+        self.until_border();
         // The walk over headers must be able to go on from `border`, so bytes are kept from there.
         let drop = self.border.min(self.flat_at);
         self.flat.drain(..drop);
