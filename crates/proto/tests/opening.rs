@@ -1,5 +1,7 @@
 //! The opening handshake, clause by clause (RFC 6455 §3, §4, §9.1, §10.2, §11.3; RFC 8441).
 
+#![allow(clippy::unwrap_used)] // in helpers as well as in tests
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use openline_proto::handshake::*;
 
@@ -54,7 +56,8 @@ mod section_3_uris {
         }
     }
 
-    /// §11.1.1: "other components […] are encoded as UTF-8 and then percent-encoded".
+    /// §11.1.1: "by first encoding the characters as UTF-8 and then replacing the corresponding bytes using their
+    /// percent-encoded form".
     #[test]
     fn what_a_uri_cannot_hold_is_percent_encoded() {
         for (uri, resource) in [
@@ -208,7 +211,8 @@ mod section_4_1_the_clients_validation {
     #[test]
     fn every_item() {
         use ResponseError::*;
-        let table: &[(&[&str], Result<Option<&str>, ResponseError>)] = &[
+        type Outcome = Result<Option<&'static str>, ResponseError>;
+        let table: &[(&[&str], Outcome)] = &[
             (&[], Ok(None)),
             // Item 1: any other status is HTTP's business.
             (&["HTTP/1.1 200 OK"], Err(Status(StatusCode::OK))),
@@ -629,14 +633,15 @@ mod section_4_2_2_refusals {
         }
     }
 
-    /// RFC 9110 §15.5.6: a 405 "MUST generate an Allow header field".
+    /// RFC 9110 §15.5.6: the server "MUST generate an Allow header field".
     #[test]
     fn the_method_we_take() {
         let response = refusal(&["POST /chat HTTP/1.1"]);
         assert_eq!((response.status().as_u16(), &response.headers()["Allow"]), (405, &value("GET")));
     }
 
-    /// §10.2: "If the origin indicated is unacceptable to the server, then it SHOULD respond […] with 403 Forbidden".
+    /// §10.2: "If the origin indicated is unacceptable to the server, then it SHOULD respond […] with a
+    /// reply containing HTTP 403 Forbidden status code".
     #[test]
     fn a_foreign_page() {
         let response = refusal(&["Origin: http://evil.example"]);

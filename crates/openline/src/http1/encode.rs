@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, Version};
 
 /// The bytes of a request's head, its blank line included.
 ///
-/// The target is written in origin form, as it is when the URI has a scheme (for proxies, §3.2.2), and as `host:port` for
-/// `CONNECT` (§3.2.3); what is not ASCII in it is percent-encoded. The version is HTTP/1.1 unless the request says HTTP/1.0.
+/// The target is written in origin form, as it is when the URI has a scheme (for proxies, §3.2.2), and as `host:port`
+/// for `CONNECT` (§3.2.3); what is not ASCII in it is percent-encoded. The version is HTTP/1.1 unless the request
+/// says HTTP/1.0.
 ///
 /// ```
 /// let request = http::Request::get("/chat?room=1").header("host", "example.com").body(())?;

@@ -65,8 +65,8 @@ pub enum HeadError {
 }
 
 impl HeadError {
-    /// What to answer a request with: 400, 414, 431, 501 or 505. A broken response has no status to answer it with; whoever
-    /// relays one says 502.
+    /// What to answer a request with: 400, 414, 431, 501 or 505. A broken response has no status to answer it with;
+    /// whoever relays one says 502.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::TooManyBytes(_) | Self::TooManyHeaders(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -78,7 +78,8 @@ impl HeadError {
         }
     }
 
-    /// The response to send: the sentence as plain text. It ends the connection: nobody knows where the next request begins.
+    /// The response to send: the sentence as plain text. It ends the connection: nobody knows where the next request
+    /// begins.
     pub fn response(&self) -> Response<String> {
         let body = format!("{self}\n");
         let mut response = Response::new(String::new());

@@ -9,7 +9,8 @@ use super::HeadError;
 /// # Errors
 /// The line is no `field-name ":" OWS field-value OWS`, or is one too many.
 pub(super) fn push(map: &mut HeaderMap, line: &[u8], max_headers: usize) -> Result<(), HeadError> {
-    // §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the message […] or replace".
+    // §5.2: "A server that receives an obs-fold in a request message […] MUST either reject the message […] or
+    // replace".
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(HeadError::FoldedLine);
     }
@@ -35,7 +36,8 @@ pub(super) fn push(map: &mut HeaderMap, line: &[u8], max_headers: usize) -> Resu
 pub(super) fn check_length(map: &HeaderMap) -> Result<(), HeadError> {
     let mut lengths = map.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
-    // RFC 9110 §8.6 lets a recipient reject repeated lengths or keep one when they are equal: rejecting takes no thought.
+    // RFC 9110 §8.6 lets a recipient reject repeated lengths or keep one when they are equal: rejecting takes no
+    // thought.
     if lengths.next().is_some() {
         return Err(HeadError::DuplicateContentLength);
     }

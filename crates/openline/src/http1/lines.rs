@@ -17,11 +17,12 @@ impl Lines {
         Self { start: 0, at: 0 }
     }
 
-    /// The next line of `bytes`, without its end; `None` until it is there. `bytes` is the buffer from the head's first
-    /// byte on, each time with what came before. `longest` is the most this line may have, `max_bytes` the most all may.
+    /// The next line of `bytes`, without its end; `None` until it is there. `bytes` is the buffer from the head's
+    /// first byte on, each time with what came before. `longest` is the most this line may have, `max_bytes` the most
+    /// all may.
     ///
-    /// §2.2: a line ends in CR LF. A recipient "MAY recognize a single LF as a line terminator": we do not, as a proxy in
-    /// front of us may not either; §2.2 as well: "a bare CR […] MUST be considered invalid".
+    /// §2.2: a line ends in CR LF. A recipient "MAY recognize a single LF as a line terminator": we do not, as a
+    /// proxy in front of us may not either; a bare CR is invalid to begin with.
     pub(super) fn next<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -61,5 +62,26 @@ impl Lines {
     /// How many bytes the lines so far took, their ends included.
     pub(super) fn consumed(&self) -> usize {
         self.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head that dribbles in must not cost its length squared: bytes already looked at may turn into anything.
+    #[test]
+    fn each_byte_is_looked_at_once() {
+        let (mut lines, mut buffer) = (Lines::new(), Vec::new());
+        for &byte in b"GET / HTTP/1.1\r" {
+            buffer.push(byte);
+            assert_eq!(lines.next(&buffer, 20, 100), Ok(None));
+            if byte != b'\r' {
+                buffer.fill(0); // a NUL would be refused
+            }
+        }
+        buffer.push(b'\n');
+        assert_eq!(lines.next(&buffer, 20, 100), Ok(Some(&[0; 14][..])));
+        assert_eq!(lines.consumed(), 16);
     }
 }

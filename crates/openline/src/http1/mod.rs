@@ -1,11 +1,12 @@
 //! HTTP/1.1 heads, in and out (RFC 9112), strictly.
 //!
-//! A WebSocket begins as one HTTP request and one response, without bodies: this module knows their heads and nothing else.
-//! It refuses what the RFC merely tolerates (a bare line feed, folded lines, white space before a colon, a length given
-//! twice), because two parties that read one head differently are how requests are smuggled past a proxy (RFC 9112 §11.2).
+//! A WebSocket begins as one HTTP request and one response, without bodies: this module knows their heads and nothing
+//! else. It refuses what the RFC merely tolerates (a bare line feed, folded lines, white space before a colon, a
+//! length given twice), because two parties that read one head differently are how requests are smuggled past a proxy
+//! (RFC 9112 §11.2).
 //!
-//! There is no second opinion here on what `http`'s types check: a `HeaderName` is a token, a `HeaderValue` has no control
-//! characters, so what is encoded from them cannot contain a line of its own.
+//! There is no second opinion here on what `http`'s types check: a `HeaderName` is a token, a `HeaderValue` has no
+//! control characters, so what is encoded from them cannot contain a line of its own.
 //!
 //! ```
 //! use http::{Response, StatusCode};

@@ -7,7 +7,8 @@ use openline_proto::handshake::Host;
 
 use super::{HeadError, HeadLimits, fields, limits::MAX_REQUEST_LINE, lines::Lines};
 
-/// Reads one request head from the front of `bytes`: the request and the head's length, or `None` when more bytes are needed.
+/// Reads one request head from the front of `bytes`: the request and the head's length, or `None` when more bytes are
+/// needed.
 ///
 /// For a buffer that fills slowly, [`RequestReader`] goes on where it stopped instead of from the start.
 ///
@@ -17,8 +18,8 @@ use super::{HeadError, HeadLimits, fields, limits::MAX_REQUEST_LINE, lines::Line
 /// One empty line before the request is skipped (§2.2).
 ///
 /// # Errors
-/// The first rule broken, as soon as the bytes that break it are there; [`HeadError::response`] is what to answer, and the
-/// connection is then of no more use.
+/// The first rule broken, as soon as the bytes that break it are there; [`HeadError::response`] is what to answer,
+/// and the connection is then of no more use.
 pub fn parse_request(bytes: &[u8], limits: &HeadLimits) -> Result<Option<(Request<()>, usize)>, HeadError> {
     RequestReader::new(limits).read(bytes)
 }
@@ -111,12 +112,14 @@ impl RequestLine {
     }
 }
 
-/// §2.3: `HTTP-version = "HTTP/" DIGIT "." DIGIT`. `None` if it is none; inside, `None` for a major version that is not 1.
+/// §2.3: `HTTP-version = "HTTP/" DIGIT "." DIGIT`. `None` if it is none; inside, `None` for a major version that is
+/// not 1.
 pub(super) fn read_version(text: &[u8]) -> Option<Option<Version>> {
     let [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = text.strip_prefix(b"HTTP/")? else { return None };
     Some(match (major, minor) {
         (b'1', b'0') => Some(Version::HTTP_10),
-        // RFC 9110 §2.5: a higher minor version is to be processed "as if it were the highest minor version" we conform to.
+        // RFC 9110 §2.5: a higher minor version is processed "as if it was in the highest minor version […] to
+        // which the recipient is conformant".
         (b'1', _) => Some(Version::HTTP_11),
         _ => None,
     })

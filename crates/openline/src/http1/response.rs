@@ -6,7 +6,8 @@ use http::{HeaderMap, Response, StatusCode, Version};
 
 use super::{HeadError, HeadLimits, fields, lines::Lines, request::read_version};
 
-/// Reads one response head from the front of `bytes`: the response and the head's length, or `None` when more bytes are needed.
+/// Reads one response head from the front of `bytes`: the response and the head's length, or `None` when more bytes
+/// are needed.
 ///
 /// For a buffer that fills slowly, [`ResponseReader`] goes on where it stopped instead of from the start.
 ///

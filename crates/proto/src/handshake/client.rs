@@ -40,9 +40,11 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// A handshake for a `ws`, `wss`, `http` or `https` URI. The nonce is 16 bytes from a good random source, new each time.
+    /// A handshake for a `ws`, `wss`, `http` or `https` URI. The nonce is 16 bytes from a good random source, new
+    /// each time.
     ///
-    /// `http::Uri` has no fragments: parsing one drops it, where §3 forbids it. Use [`parse_uri`](super::parse_uri) on text.
+    /// `http::Uri` has no fragments: parsing one drops it, where §3 forbids it. Use [`parse_uri`](super::parse_uri)
+    /// on text.
     ///
     /// # Errors
     /// The URI is not one that §3 allows.
@@ -64,8 +66,8 @@ impl ClientHandshake {
     /// Adds a header field, such as `Origin`, `Cookie` or `Authorization`. The same name may come more than once.
     ///
     /// # Errors
-    /// The handshake's own fields cannot be set: `Host` (see [`ClientHandshake::host`]), `Upgrade`, `Connection`, all of
-    /// `Sec-WebSocket-*`, and those that announce a body.
+    /// The handshake's own fields cannot be set: `Host` (see [`ClientHandshake::host`]), `Upgrade`, `Connection`, all
+    /// of `Sec-WebSocket-*`, and those that announce a body.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, ReservedHeader> {
         if name == header::HOST || reserved::is_reserved(&name) {
             return Err(ReservedHeader(name));
@@ -100,13 +102,15 @@ impl ClientHandshake {
         request
     }
 
-    /// §4.1, the second half: validates the server's response. What follows its head on the line is the server's frames.
+    /// §4.1, the second half: validates the server's response. What follows its head on the line is the server's
+    /// frames.
     ///
     /// A response has no body when it is a 101, whatever `Content-Length` says (RFC 9112 §6.3): not looked at.
     ///
     /// # Errors
-    /// The first clause that is broken; the client must then fail the connection. [`ResponseError::Status`] for anything
-    /// but 101: the server answered in plain HTTP, and whoever sent the request may follow a redirect or log in.
+    /// The first clause that is broken; the client must then fail the connection. [`ResponseError::Status`] for
+    /// anything but 101: the server answered in plain HTTP, and whoever sent the request may follow a redirect or log
+    /// in.
     pub fn finish(&self, response: &Response<()>) -> Result<Negotiated, ResponseError> {
         // Item 1.
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -121,8 +125,8 @@ impl ClientHandshake {
         Ok(Negotiated { subprotocol: self.read_subprotocol(response.headers())? })
     }
 
-    /// Items 2 and 3. `Upgrade` must *be* `websocket`, in any case (erratum 5453, rejected, wanted capitals), and not just
-    /// list it; `Connection` must contain `Upgrade`.
+    /// Items 2 and 3. `Upgrade` must *be* `websocket`, in any case (erratum 5453, rejected, wanted capitals), and not
+    /// just list it; `Connection` must contain `Upgrade`.
     fn check_upgrade(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
         let mut upgrades = headers.get_all(header::UPGRADE).iter();
         match (upgrades.next(), upgrades.next()) {

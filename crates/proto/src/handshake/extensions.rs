@@ -14,7 +14,8 @@ use super::tokens;
 pub struct ExtensionOffer {
     /// A token, as sent.
     pub name: String,
-    /// Parameters in order, repetitions included (RFC 7692 §7 declines an offer with any). A value is a token; quotes are undone.
+    /// Parameters in order, repetitions included (RFC 7692 §7 declines an offer with any). A value is a token; quotes
+    /// are undone.
     pub params: Vec<(String, Option<String>)>,
 }
 
@@ -34,8 +35,8 @@ impl ExtensionOffer {
     /// ```
     ///
     /// # Errors
-    /// §9.1: a value "that does not conform to the above ABNF": the recipient must fail the connection. A header that is
-    /// there and lists nothing is one too (`extension-list = 1#extension`).
+    /// §9.1: a value that breaks the grammar; the recipient must fail the connection. A header that is there and lists
+    /// nothing is one too (`extension-list = 1#extension`).
     pub fn parse_list<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Result<Vec<Self>, InvalidExtensions> {
         let mut offers = Vec::new();
         let mut values = values.into_iter().peekable();
@@ -78,7 +79,8 @@ impl fmt::Display for ExtensionOffer {
     }
 }
 
-/// What is left of a header field to read. Blanks may stand around `,`, `;` and `=` (RFC 2616 §2.1, implied white space).
+/// What is left of a header field to read. Blanks may stand around `,`, `;` and `=` (RFC 2616 §2.1, implied white
+/// space).
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {

@@ -6,7 +6,8 @@ use std::{
     str::FromStr,
 };
 
-/// A host name or address, with a port when one was given. Lower case; an IPv6 address in brackets and in its short form.
+/// A host name or address, with a port when one was given. Lower case; an IPv6 address in brackets and in its short
+/// form.
 ///
 /// Only ASCII: a name in other letters has to be in its IDNA form (`xn--…`) before it gets here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,7 +17,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads `uri-host [ ":" port ]`. An empty port is none (RFC 3986 §3.2.3), an empty host is refused (RFC 9110 §4.2.1).
+    /// Reads `uri-host [ ":" port ]`. An empty port is none (RFC 3986 §3.2.3), an empty host is refused (RFC 9110
+    /// §4.2.1).
     ///
     /// ```
     /// use openline_proto::handshake::Host;
@@ -29,8 +31,8 @@ impl Host {
     /// ```
     ///
     /// # Errors
-    /// The text has user information, a path, white space, anything outside RFC 3986's `reg-name`, a broken IPv6 address
-    /// or a port over 65535.
+    /// The text has user information, a path, white space, anything outside RFC 3986's `reg-name`, a broken IPv6
+    /// address or a port over 65535.
     pub fn parse(text: &str) -> Result<Self, InvalidHost> {
         let (name, port) = match text.strip_prefix('[') {
             Some(literal) => {
@@ -65,7 +67,8 @@ impl Host {
         self.port
     }
 
-    /// Whether the name is one of this machine alone: `localhost`, a name under it (RFC 6761 §6.3), 127.0.0.0/8 or `[::1]`.
+    /// Whether the name is one of this machine alone: `localhost`, a name under it (RFC 6761 §6.3), 127.0.0.0/8 or
+    /// `[::1]`.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.name)
     }

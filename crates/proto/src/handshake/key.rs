@@ -47,7 +47,8 @@ mod tests {
         assert_eq!(accept_key("x3JJHMbDL1EzLkh9GBhXDw=="), "HSmrc0sMlYUkAGmm5OPpG2HaGWk=");
     }
 
-    /// Erratum 3150: the bytes 1 to 16 encode to a key that ends in `A==`, not in the `C==` first printed; both are taken.
+    /// Erratum 3150: the bytes 1 to 16 encode to a key that ends in `A==`, not in the `C==` first printed; both are
+    /// taken.
     #[test]
     fn a_key_is_sixteen_bytes_of_base64() {
         assert_eq!(encode([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]), "AQIDBAUGBwgJCgsMDQ4PEA==");

@@ -1,7 +1,8 @@
 //! The opening handshake (RFC 6455 §4), for both sides, over `http` types.
 //!
-//! No bytes, no sockets, no entropy: a server turns a request into a response, a client turns a URI and a nonce into a
-//! request and then judges the response. What both come out with is [`Negotiated`], which is what a connection is made of.
+//! No bytes, no sockets, no entropy: a server turns a request into a response, a client turns a URI and a nonce into
+//! a request and then judges the response. What both come out with is [`Negotiated`], which is what a connection is
+//! made of.
 //!
 //! ```text
 //! client  ClientHandshake::new(uri, nonce) → .request() ─┐                    ┌→ .finish(&response) → Negotiated
@@ -10,8 +11,9 @@
 //!                                        └→ Rejection::response()
 //! ```
 //!
-//! [`ServerHandshake`] does both server steps by a fixed policy; [`Offer`] is for whoever decides per request.
-//! The same two types serve HTTP/1.1 (`GET` and `Upgrade`) and HTTP/2 and HTTP/3 (extended `CONNECT`, RFC 8441 and RFC 9220).
+//! [`ServerHandshake`] does both server steps by a fixed policy; [`Offer`] is for whoever decides per request. The
+//! same two types serve HTTP/1.1 (`GET` and `Upgrade`) and HTTP/2 and HTTP/3 (extended `CONNECT`, RFC 8441 and RFC
+//! 9220).
 //!
 //! ```
 //! use http::{Request, StatusCode};

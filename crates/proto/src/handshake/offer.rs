@@ -56,12 +56,12 @@ impl Offer {
     /// request's extensions (HTTP/2, RFC 8441; HTTP/3, RFC 9220).
     ///
     /// The body is not looked at, a request that announces one is refused. A fragment cannot be seen here, because
-    /// `http::Uri` drops it: whoever reads the request line refuses it. Header fields that §4.2.1 does not name are ignored, and
-    /// so is a `Sec-WebSocket-Accept`, which means something in a response only (§11.3.3).
+    /// `http::Uri` drops it: whoever reads the request line refuses it. Header fields that §4.2.1 does not name are
+    /// ignored, and so is a `Sec-WebSocket-Accept`, which means something in a response only (§11.3.3).
     ///
     /// # Errors
-    /// The first clause of §4.2.1 (RFC 8441 §4, §5) that is broken. §4.2.1: "the server MUST stop processing the client's
-    /// handshake and return an HTTP response with an appropriate error code": [`Rejection::response`].
+    /// The first clause of §4.2.1 (RFC 8441 §4, §5) that is broken. §4.2.1: "the server MUST stop processing the
+    /// client's handshake and return an HTTP response with an appropriate error code": [`Rejection::response`].
     pub fn read(request: &Request<()>) -> Result<Self, Rejection> {
         let headers = request.headers();
         let connect = connect_protocol(request);
@@ -136,7 +136,8 @@ impl Offer {
         self.origin.as_ref()
     }
 
-    /// The host the client means to speak to: the request target's when it names one (RFC 9112 §3.2.2), else the `Host` header's.
+    /// The host the client means to speak to: the request target's when it names one (RFC 9112 §3.2.2), else the
+    /// `Host` header's.
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -157,9 +158,11 @@ pub struct Acceptance {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectProtocol(pub String);
 
-/// Whether a request asks for a WebSocket at all, however badly: `Upgrade` names `websocket`, or an extended `CONNECT` does.
+/// Whether a request asks for a WebSocket at all, however badly: `Upgrade` names `websocket`, or an extended
+/// `CONNECT` does.
 ///
-/// For servers that speak more than one protocol on one path. [`Offer::read`] then says whether the request is in order.
+/// For servers that speak more than one protocol on one path. [`Offer::read`] then says whether the request is in
+/// order.
 pub fn asks_for_websocket(request: &Request<()>) -> bool {
     match connect_protocol(request) {
         Some(protocol) => is_websocket(protocol),
@@ -187,7 +190,7 @@ fn read_connect(request: &Request<()>, protocol: &ConnectProtocol) -> Result<Hos
     if request.headers().contains_key(header::CONNECTION) || request.headers().contains_key(header::UPGRADE) {
         return Err(Rejection::ConnectionHeader);
     }
-    // RFC 8441 §4: ":scheme and :path pseudo-header fields MUST also be included"; `Host` is not looked at.
+    // RFC 8441 §4: ":scheme and :path pseudo-header fields […] MUST also be included"; `Host` is not looked at.
     if request.uri().scheme().is_none() {
         return Err(Rejection::Target);
     }
@@ -252,7 +255,8 @@ fn target_host(uri: &Uri) -> Result<Option<Host>, Rejection> {
     }
 }
 
-/// RFC 9110 §7.8: what follows an upgrade request is the other protocol. A body in between is how requests are smuggled.
+/// RFC 9110 §7.8: what follows an upgrade request is the other protocol. A body in between is how requests are
+/// smuggled.
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get_all(header::CONTENT_LENGTH).iter().any(|length| length.as_bytes().trim_ascii() != b"0")
@@ -268,7 +272,8 @@ fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// Item 5. The nonce stays encoded: "It is not necessary for the server to base64-decode the |Sec-WebSocket-Key| value."
+/// Item 5. The nonce stays encoded: "It is not necessary for the server to base64-decode the |Sec-WebSocket-Key|
+/// value."
 fn read_key(headers: &HeaderMap) -> Result<String, Rejection> {
     let key = match only(headers.get_all(header::SEC_WEBSOCKET_KEY)) {
         Only::One(key) => key.to_str().map_err(|_| Rejection::InvalidKey)?.trim_ascii(),

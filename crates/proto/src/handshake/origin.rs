@@ -7,7 +7,8 @@ use super::host::{self, Host};
 /// The origin of a web page: scheme, host and port (RFC 6454 §4), or the opaque `null`.
 ///
 /// Two origins are the same when all three are; there are no patterns, so `https://example.com` lets in neither
-/// `https://example.com.evil.example` nor `http://example.com`. Schemes and hosts are compared in lower case, default ports filled in.
+/// `https://example.com.evil.example` nor `http://example.com`. Schemes and hosts are compared in lower case, default
+/// ports filled in.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin(Repr);
 
@@ -28,7 +29,8 @@ impl Origin {
 
     /// Reads an origin's ASCII serialisation (RFC 6454 §6.2): `https://example.com`, `http://[::1]:8080`, `null`.
     ///
-    /// Schemes other than http are origins as well (`chrome-extension://…`, `capacitor://localhost`), and may lack a host (`file://`).
+    /// Schemes other than http are origins as well (`chrome-extension://…`, `capacitor://localhost`), and may lack a
+    /// host (`file://`).
     ///
     /// ```
     /// use openline_proto::handshake::Origin;
@@ -130,7 +132,8 @@ impl fmt::Debug for Origin {
 }
 
 /// Whose scripts may open a WebSocket (§10.2). Browsers attach cookies to any page's request and let it through
-/// without asking (there is no CORS here), so this check is all that stands between a foreign page and a logged-in user.
+/// without asking (there is no CORS here), so this check is all that stands between a foreign page and a logged-in
+/// user.
 ///
 /// A request without `Origin` passes all three: it does not come from a page (§4.2.1), and whoever can leave the header
 /// out can as well forge it. It is no authentication.

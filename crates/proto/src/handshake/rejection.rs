@@ -66,7 +66,7 @@ pub enum Rejection {
     DuplicateSubprotocol(Subprotocol),
     /// §9.1: a `Sec-WebSocket-Extensions` that breaks its grammar.
     InvalidExtensions,
-    /// §4.2.2 item 2, §10.2: a page from elsewhere.
+    /// §4.2.2 item 4, §10.2: a page from elsewhere.
     ForeignOrigin(Origin),
     /// Ours, not the client's: the server is told to send a header field that belongs to the handshake.
     ReservedHeader(HeaderName),
@@ -75,7 +75,8 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// 400 for what breaks a rule, and where HTTP has a word for it, that: 403, 405, 426, 501. 500 for the server's own mistakes.
+    /// 400 for what breaks a rule, and where HTTP has a word for it, that: 403, 405, 426, 501. 500 for the server's
+    /// own mistakes.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -91,8 +92,8 @@ impl Rejection {
     /// The response to send: the sentence as plain text, and the header fields that the status calls for.
     ///
     /// It ends the connection (`Connection: close`): a client that got this wrong may already have sent frames.
-    /// HTTP/2 and HTTP/3 have neither `Connection` nor `Upgrade` (RFC 9113 §8.2.2): whoever answers there leaves them out,
-    /// as whoever answers a `HEAD` leaves out the body.
+    /// HTTP/2 and HTTP/3 have neither `Connection` nor `Upgrade` (RFC 9113 §8.2.2): whoever answers there leaves them
+    /// out, as whoever answers a `HEAD` leaves out the body.
     pub fn response(&self) -> Response<String> {
         let body = format!("{self}\n");
         let mut response = Response::new(String::new());
@@ -112,7 +113,8 @@ impl Rejection {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        // §4.4: "a |Sec-WebSocket-Version| header field indicating the version(s) the server is capable of understanding".
+        // §4.4: "a |Sec-WebSocket-Version| header field indicating the version(s) the server is capable of
+        // understanding".
         if matches!(
             self,
             Self::NoUpgrade

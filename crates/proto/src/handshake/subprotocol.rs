@@ -8,7 +8,8 @@ use super::tokens;
 
 /// The name of a subprotocol: a token, never empty (§4.1). Cheap to clone.
 ///
-/// Names are compared exactly. The registry refuses names that differ in case alone (RFC 7936), so `Chat` is not `chat`.
+/// Names are compared exactly. The registry refuses names that differ in case alone (RFC 7936), so `Chat` is not
+/// `chat`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subprotocol(ByteString);
 

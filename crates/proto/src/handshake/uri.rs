@@ -8,8 +8,8 @@ use super::{Host, origin::default_port};
 
 /// Reads a `ws:` or `wss:` URI (or `http:`, `https:`, which mean the same) from text.
 ///
-/// Unlike `str::parse::<http::Uri>()`, which drops a fragment without a word, this refuses one.
-/// Only ASCII host names: the IDNA form of others (`xn--…`) is for the caller to make, at the edge where people type names.
+/// Unlike `str::parse::<http::Uri>()`, which drops a fragment without a word, this refuses one. Only ASCII host
+/// names: the IDNA form of others (`xn--…`) is for the caller to make, at the edge where people type names.
 ///
 /// ```
 /// use openline_proto::handshake::{UriError, parse_uri};
@@ -25,12 +25,11 @@ pub fn parse_uri(text: &str) -> Result<Uri, UriError> {
     if text.contains('#') {
         return Err(UriError::Fragment);
     }
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
-    if !authority.is_ascii() {
-        return Err(UriError::NonAsciiHost);
-    }
+    let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    read_authority(scheme, authority)?;
     let uri = text.parse().map_err(|_| UriError::Syntax)?;
-    Target::of(&uri)?;
+    resource_name(&uri)?;
     Ok(uri)
 }
 
@@ -43,19 +42,27 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn of(uri: &Uri) -> Result<Self, UriError> {
-        let Some(default_port) = uri.scheme_str().and_then(default_port) else { return Err(UriError::Scheme) };
-        let authority = uri.authority().ok_or(UriError::MissingHost)?.as_str();
-        if authority.contains('@') {
-            return Err(UriError::UserInfo);
-        }
-        if authority.is_empty() || authority.starts_with(':') {
-            return Err(UriError::MissingHost);
-        }
-        let host = Host::parse(authority).map_err(|_| UriError::InvalidHost)?;
-        // §4.1 item 4: the port only "if not using the default port".
-        let host = if host.port() == Some(default_port) { host.without_port() } else { host };
-        Ok(Self { host, resource: resource_name(uri)? })
+        let scheme = uri.scheme_str().ok_or(UriError::Scheme)?;
+        let authority = uri.authority().ok_or(UriError::MissingHost)?;
+        Ok(Self { host: read_authority(scheme, authority.as_str())?, resource: resource_name(uri)? })
     }
+}
+
+/// §3: "host [ ":" port ]", and no more. The port is left out where it is the scheme's own.
+fn read_authority(scheme: &str, authority: &str) -> Result<Host, UriError> {
+    let default_port = default_port(&scheme.to_ascii_lowercase()).ok_or(UriError::Scheme)?;
+    if !authority.is_ascii() {
+        return Err(UriError::NonAsciiHost);
+    }
+    if authority.contains('@') {
+        return Err(UriError::UserInfo);
+    }
+    if authority.is_empty() || authority.strip_prefix(':').is_some_and(|port| !port.contains(':')) {
+        return Err(UriError::MissingHost);
+    }
+    let host = Host::parse(authority).map_err(|_| UriError::InvalidHost)?;
+    // §4.1 item 4: the port only "when not using the default port".
+    Ok(if host.port() == Some(default_port) { host.without_port() } else { host })
 }
 
 /// §3: "the path component […]"/" if the path component is empty", then "?" and the query, if there is one.
@@ -85,7 +92,8 @@ fn escape(text: &str, out: &mut String) -> Result<(), UriError> {
     Ok(())
 }
 
-/// Why a URI cannot be connected to: §4.1, "the components of the WebSocket URI passed into this algorithm […] MUST be valid".
+/// Why a URI cannot be connected to: §4.1, "the components of the WebSocket URI passed into this algorithm […] MUST
+/// be valid".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UriError {
@@ -116,7 +124,7 @@ impl fmt::Display for UriError {
             Self::Scheme => "a WebSocket URI begins with ws:// or wss://",
             Self::MissingHost => "the URI has no host: write it like ws://example.com/path",
             Self::InvalidHost => {
-                "the URI's host or port is malformed: write a name or an address, and a port up to 65535"
+                "the URI's host or port is malformed: write a name or an address (IPv6 in brackets), and a port up to 65535"
             }
             Self::NonAsciiHost => "the URI's host has letters outside ASCII: write it in its IDNA form (xn--...)",
             Self::UserInfo => "a WebSocket URI has no user name and password: send them in an Authorization header",
