@@ -1,3 +1,62 @@
 //! WebSocket client and server on tokio.
+//!
+//! ```text
+//!   connect(url) ──────────────────────────────────────────────┐
+//!                                                              ▼
+//!   Listener ──accept──► Incoming ──request──► Opening ──► WebSocket ──split──► (Sender, Receiver)
+//!                                                 │            ▲
+//!                                          reject(status)      └── from_upgraded (hyper), on_upgrade (axum)
+//! ```
+//!
+//! A client:
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut socket = openline::connect("ws://localhost:8080/test").await?;
+//! socket.send("hello").await?;
+//! while let Some(message) = socket.recv().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server is a [`Listener`], and a task for each client. An open [`WebSocket`] holds no buffer while nothing happens
+//! on it, answers pings and runs its deadlines while it receives, and writes everything that one read asked for in one
+//! write. The protocol itself, without I/O, is in [`proto`].
+//!
+//! Features: `hyper` for [`WebSocket::from_upgraded`], `axum` for an extractor. Neither changes what is here without
+//! them.
 
 pub mod http1;
+
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(feature = "hyper")]
+mod upgraded;
+
+mod alarm;
+mod client;
+mod driver;
+mod error;
+mod head;
+mod listener;
+mod opening;
+mod pool;
+mod seed;
+mod split;
+mod websocket;
+
+pub use client::{Client, ConnectError, Refused, Setting, connect};
+pub use error::Error;
+pub use head::{Head, OpeningError};
+pub use http::StatusCode;
+pub use listener::{Incoming, Listener};
+pub use opening::{Opening, Refusal};
+pub use openline_proto as proto;
+pub use openline_proto::{
+    Close, CloseCode, Closed, Config, Initiator, Kind, Message, MessageRef, Outgoing, ProtocolError, Role, SendError,
+    SharedMessage, Text, TimedOut, handshake,
+};
+pub use split::{Receiver, Sender};
+pub use websocket::{BinaryWriter, Part, Reply, TextWriter, WebSocket};

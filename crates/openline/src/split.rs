@@ -1,0 +1,266 @@
+//! Two owned halves of one WebSocket, for two tasks.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use openline_proto::{Close, Closed, Message, Outgoing, SharedMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::alarm::now;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::websocket::Part;
+
+/// The half that receives, from [`WebSocket::split`](crate::WebSocket::split).
+///
+/// It is the half that keeps the line alive: while one of its methods is awaited, pings are answered, keepalive and
+/// every other deadline run, and what the other half has fed is written. Dropped, nobody reads any more: the sender
+/// works on until the peer stops reading, and its [`close`](Sender::close) still reaches the peer.
+#[derive(Debug)]
+pub struct Receiver<S>(Half<S>);
+
+/// The half that sends, from [`WebSocket::split`](crate::WebSocket::split).
+///
+/// It writes what it sends itself, and whatever else is queued. It never reads, so an answer to its
+/// [`close`](Self::close) is for the receiver to see, as the `None` that ends its messages.
+#[derive(Debug)]
+pub struct Sender<S>(Half<S>);
+
+pub(crate) fn split<S>(driver: Driver<S>) -> (Sender<S>, Receiver<S>) {
+    let wakers = Arc::new(Wakers::default());
+    let shared = Arc::new(Shared { driver: Mutex::new(driver), waker: Waker::from(wakers.clone()), wakers });
+    (Sender(Half { shared: shared.clone(), side: Side::Sender }), Receiver(Half { shared, side: Side::Receiver }))
+}
+
+/// A socket has room for one waker per direction, and both halves may wait for the same direction: the one that came
+/// last would take the place of the other. So the socket wakes this, and this wakes both.
+#[derive(Debug, Default)]
+struct Wakers([Mutex<Option<Waker>>; 2]);
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Sender,
+    Receiver,
+}
+
+#[derive(Debug)]
+struct Shared<S> {
+    driver: Mutex<Driver<S>>,
+    wakers: Arc<Wakers>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct Half<S> {
+    shared: Arc<Shared<S>>,
+    side: Side,
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        for waker in &self.0 {
+            let waker = lock(waker).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl<S> Half<S> {
+    fn driver(&self) -> MutexGuard<'_, Driver<S>> {
+        lock(&self.shared.driver)
+    }
+
+    /// Polls the shared driver; whatever it waits for will wake this half too. The lock is never held over an await.
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        {
+            let mut mine = lock(&self.shared.wakers.0[self.side as usize]);
+            if !mine.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *mine = Some(cx.waker().clone());
+            }
+        }
+        poll(&mut self.driver(), &mut Context::from_waker(&self.shared.waker))
+    }
+}
+
+/// A half that panicked while it held the lock left a connection that is as good as its last completed step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S> Receiver<S> {
+    /// How the connection ended; `None` while it is open.
+    pub fn closed(&self) -> Option<Closed> {
+        self.0.driver().connection.closed().cloned()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
+    /// As [`WebSocket::recv`](crate::WebSocket::recv), cancel-safe.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) for code without `async`.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        self.0.poll(cx, Driver::poll_message)
+    }
+
+    /// As [`WebSocket::recv_part`](crate::WebSocket::recv_part), cancel-safe.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
+        poll_fn(|cx| self.0.poll(cx, Driver::poll_part)).await
+    }
+}
+
+impl<S> Sender<S> {
+    /// How the connection ended; `None` while it is open.
+    pub fn closed(&self) -> Option<Closed> {
+        self.0.driver().connection.closed().cloned()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::feed`](crate::WebSocket::feed).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn feed<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), Error> {
+        let mut message = Some(message);
+        poll_fn(|cx| {
+            self.0.poll(cx, |driver, cx| {
+                ready!(driver.poll_room(cx))?;
+                let (connection, output) = driver.prepare_output();
+                let message = message.take().expect("queued once");
+                Poll::Ready(connection.send(message, output).map_err(Error::from))
+            })
+        })
+        .await
+    }
+
+    /// As [`WebSocket::send_shared`](crate::WebSocket::send_shared).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_shared(&mut self, message: &SharedMessage) -> Result<(), Error> {
+        self.feed_shared(message).await?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::feed_shared`](crate::WebSocket::feed_shared).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn feed_shared(&mut self, message: &SharedMessage) -> Result<(), Error> {
+        poll_fn(|cx| {
+            self.0.poll(cx, |driver, cx| {
+                ready!(driver.poll_room(cx))?;
+                let (connection, output) = driver.prepare_output();
+                Poll::Ready(connection.send_shared(message, output).map_err(Error::from))
+            })
+        })
+        .await
+    }
+
+    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.0.poll(cx, Driver::poll_flush)).await
+    }
+
+    /// As [`WebSocket::ping`](crate::WebSocket::ping).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        {
+            let mut driver = self.0.driver();
+            let (connection, output) = driver.prepare_output();
+            connection.ping(payload, output)?;
+        }
+        self.flush().await
+    }
+
+    /// Begins the closing handshake and writes the Close frame. The [`Receiver`] sees the rest: messages that still
+    /// come, and then `None`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::TimedOut`].
+    pub async fn close(&mut self, close: impl Into<Close>) -> Result<(), Error> {
+        {
+            let mut driver = self.0.driver();
+            let (connection, output) = driver.prepare_output();
+            connection.close(close, now(), output);
+        }
+        // The receiver's timer does not know of the close deadline yet.
+        self.0.shared.waker.wake_by_ref();
+        self.flush().await
+    }
+}
+
+/// Messages until the connection ends.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(Result::transpose)
+    }
+}
+
+/// `poll_close` sends a Close frame with 1000; the receiver sees the answer.
+impl<S: AsyncRead + AsyncWrite + Unpin, M: Into<Message>> Sink<M> for Sender<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll(cx, Driver::poll_room)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Error> {
+        let mut driver = self.0.driver();
+        let (connection, output) = driver.prepare_output();
+        Ok(connection.send(message.into(), output)?)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll(cx, Driver::poll_flush)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        {
+            let mut driver = self.0.driver();
+            let (connection, output) = driver.prepare_output();
+            connection.close(openline_proto::CloseCode::NORMAL, now(), output);
+        }
+        self.0.shared.waker.wake_by_ref();
+        self.0.poll(cx, Driver::poll_flush)
+    }
+}
