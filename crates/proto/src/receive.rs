@@ -194,16 +194,17 @@ impl Reader {
         if bytes > config.max_frame_bytes {
             return Err(ProtocolError::FrameTooBig { bytes, max: config.max_frame_bytes });
         }
-        let before = self.message.as_ref().map_or(0, |message| message.bytes);
-        if before + bytes > config.max_message_bytes {
+        let (before, empty) = self.message.as_ref().map_or((0, 0), |message| (message.bytes, message.empty_fragments));
+        if before.saturating_add(bytes) > config.max_message_bytes {
             return Err(ProtocolError::MessageTooBig { max: config.max_message_bytes });
         }
+        let empty = empty + u32::from(bytes == 0 && !fin);
+        if empty > config.max_empty_fragments {
+            return Err(ProtocolError::TooManyEmptyFragments { max: config.max_empty_fragments });
+        }
         if let Some(message) = &mut self.message {
-            message.bytes += bytes;
-            message.empty_fragments += u32::from(bytes == 0 && !fin);
-            if message.empty_fragments > config.max_empty_fragments {
-                return Err(ProtocolError::TooManyEmptyFragments { max: config.max_empty_fragments });
-            }
+            message.bytes = before + bytes;
+            message.empty_fragments = empty;
         }
         Ok(())
     }
