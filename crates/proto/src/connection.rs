@@ -309,8 +309,8 @@ impl Connection {
         let step = self.reader.step(input, mode, self.role(), &self.config);
         self.clock.grew = match (self.reader.in_message(), self.clock.grew) {
             (false, _) => None,
-            // Control frames between fragments do not count.
-            (true, Some(grew)) if !matches!(&step, Ok(step) if step.data) => Some(grew),
+            // Control frames between fragments do not count, nor does looking at an empty input.
+            (true, Some(grew)) if !matches!(&step, Ok(step) if step.data && step.consumed > 0) => Some(grew),
             (true, _) => Some(now),
         };
         match step {
