@@ -181,6 +181,7 @@ impl Connection {
         if self.masker.is_some() {
             self.write(message.kind().opcode(), message::Payload::Lent(message.as_bytes()), true, output);
         } else {
+            self.clock.sent = true;
             for frame in message.frames() {
                 match frame.len() {
                     ..Self::SHARE_BYTES => output.append(|flat| flat.extend_from_slice(&frame)),
