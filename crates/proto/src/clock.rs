@@ -15,7 +15,7 @@ pub(crate) enum Due {
     Pong,
     /// A begun message got no byte for `message_timeout`.
     Message,
-    /// No message came or went for `idle_timeout`.
+    /// No message came or went, nor any part of one, for `idle_timeout`.
     Idle,
     /// The peer took no byte for `write_timeout`.
     Write,
@@ -81,7 +81,9 @@ impl Clock {
             None => (after(self.heard, self.spread(interval)), Due::Ping),
         });
         let message = self.grew.map(|grew| (after(grew, config.message_timeout), Due::Message));
-        let idle = config.idle_timeout.map(|idle| (after(self.spoke, idle), Due::Idle));
+        // A message that is on its way is not idleness.
+        let spoke = self.grew.map_or(self.spoke, |grew| grew.max(self.spoke));
+        let idle = config.idle_timeout.map(|idle| (after(spoke, idle), Due::Idle));
         let write = self.stalled.map(|(_, since)| (after(since, config.write_timeout), Due::Write));
         [keepalive, message, idle, write].into_iter().flatten().min_by_key(|(at, _)| *at)
     }

@@ -42,8 +42,8 @@ pub struct Config {
     /// any pause of a live network, shorter than TCP's own quarter of an hour.
     pub write_timeout: Duration,
 
-    /// The line is closed (1001) when no message came or went for this long. Default `None`: a quiet line is not a
-    /// dead one, and pings tell the difference.
+    /// The line is closed (1001) when no message came or went, nor any part of one, for this long. Default `None`: a
+    /// quiet line is not a dead one, and pings tell the difference.
     pub idle_timeout: Option<Duration>,
 
     /// A begun message must get its next byte within this time; over it, 1008. Default 60 s: what it has so far is
