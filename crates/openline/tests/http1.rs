@@ -490,12 +490,16 @@ mod encoding {
 
 mod any_input {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::{
+        collection::vec,
+        prelude::*,
+        sample::{Index, select},
+    };
 
     /// A valid head, and its parts: target, fields.
     fn head() -> impl Strategy<Value = Vec<u8>> {
         let field = ("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,12}", "[ \t]{0,2}", "[!-~]([ -~\t]{0,20}[!-~])?", "[ \t]{0,2}");
-        let fields = proptest::collection::vec(field, 0..8);
+        let fields = vec(field, 0..8);
         ("(\r\n)?(GET|POST|X-Y)", "/[a-z0-9/%?=&.-]{0,20}", "[01]", fields).prop_map(
             |(method, target, minor, fields)| {
                 let mut head = format!("{method} {target} HTTP/1.{minor}\r\nHost: example.com\r\n");
@@ -513,14 +517,14 @@ mod any_input {
     /// Bytes that are nearly a head: the parts that mean something, in any order.
     fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {
         let part = prop_oneof![
-            8 => proptest::sample::select(vec![
-                "GET ", "/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r\n", "\r\n\r\n", "\r", "\n", " ", "\t", ":", "\0", "Host: a", "a: b",
-                "Host", "Content-Length: 1", "Transfer-Encoding: chunked", "http://a/", "*", "PRI * HTTP/2.0", "#", "HTTP/1.1 200 OK",
-                "GET / HTTP/1.1\r\nHost: a\r\n", "HTTP/1.1 101 x\r\n",
+            8 => select(vec![
+                "GET ", "/", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r\n", "\r\n\r\n", "\r", "\n", " ", "\t", ":", "\0",
+                "Host: a", "a: b", "Host", "Content-Length: 1", "Transfer-Encoding: chunked", "http://a/", "*",
+                "PRI * HTTP/2.0", "#", "HTTP/1.1 200 OK", "GET / HTTP/1.1\r\nHost: a\r\n", "HTTP/1.1 101 x\r\n",
             ]).prop_map(|part| part.as_bytes().to_vec()),
-            1 => proptest::collection::vec(any::<u8>(), 0..5),
+            1 => vec(any::<u8>(), 0..5),
         ];
-        proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+        vec(part, 0..12).prop_map(|parts| parts.concat())
     }
 
     /// Small enough to be met by what is generated.
@@ -530,6 +534,11 @@ mod any_input {
 
     type Read<T> = Result<Option<(T, usize)>, HeadError>;
 
+    /// The first outcome that is one.
+    fn until_done<T>(mut reads: impl Iterator<Item = Read<T>>) -> Read<T> {
+        reads.find(|read| !matches!(read, Ok(None))).unwrap_or(Ok(None))
+    }
+
     /// A request or a response as something to compare.
     fn shown<T: std::fmt::Debug>(read: Read<T>) -> String {
         format!("{read:?}")
@@ -538,7 +547,7 @@ mod any_input {
     proptest! {
         /// Any truncation of a valid head is unfinished, never wrong, and what follows it does not matter.
         #[test]
-        fn truncated(head in head(), at in any::<proptest::sample::Index>(), rest in proptest::collection::vec(any::<u8>(), 0..20)) {
+        fn truncated(head in head(), at in any::<Index>(), rest in vec(any::<u8>(), 0..20)) {
             let (_, length) = parse_request(&head, &limits()).unwrap().unwrap();
             prop_assert_eq!(length, head.len());
             prop_assert_eq!(request_length(&head[..at.index(head.len())], &limits()), Ok(None));
@@ -548,18 +557,21 @@ mod any_input {
 
         /// However the bytes are split, the outcome is the same, whether it is a request or a refusal.
         #[test]
-        fn split(bytes in prop_oneof![head(), nearly_a_head()], mut cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
-                 limits in proptest::sample::select(vec![limits(), tight()])) {
+        fn split(
+            bytes in prop_oneof![head(), nearly_a_head()],
+            mut cuts in vec(any::<Index>(), 0..6),
+            limits in select(vec![limits(), tight()]),
+        ) {
             cuts.sort_by_key(|cut| cut.index(bytes.len() + 1));
             let mut prefixes: Vec<_> = cuts.iter().map(|cut| &bytes[..cut.index(bytes.len() + 1)]).collect();
             prefixes.push(&bytes);
 
             let mut reader = RequestReader::new(&limits);
-            let bit_by_bit = prefixes.iter().map(|prefix| reader.read(prefix)).find(|read| !matches!(read, Ok(None))).unwrap_or(Ok(None));
+            let bit_by_bit = until_done(prefixes.iter().map(|prefix| reader.read(prefix)));
             prop_assert_eq!(shown(bit_by_bit), shown(parse_request(&bytes, &limits)));
 
             let mut reader = ResponseReader::new(&limits);
-            let bit_by_bit = prefixes.iter().map(|prefix| reader.read(prefix)).find(|read| !matches!(read, Ok(None))).unwrap_or(Ok(None));
+            let bit_by_bit = until_done(prefixes.iter().map(|prefix| reader.read(prefix)));
             prop_assert_eq!(shown(bit_by_bit), shown(parse_response(&bytes, &limits)));
         }
 
@@ -574,8 +586,8 @@ mod any_input {
                 prop_assert_eq!(other.version, Some(u8::from(request.version() == Version::HTTP_11)));
                 prop_assert_eq!(other.headers.len(), request.headers().len());
                 for header in other.headers.iter().filter(|header| !header.name.eq_ignore_ascii_case("host")) {
-                    let found = request.headers().get_all(header.name).iter().any(|value| value.as_bytes() == header.value);
-                    prop_assert!(found, "{:?}", header);
+                    let mut values = request.headers().get_all(header.name).iter();
+                    prop_assert!(values.any(|value| value.as_bytes() == header.value), "{:?}", header);
                 }
             }
             let mut headers = [httparse::EMPTY_HEADER; 100];
@@ -594,7 +606,8 @@ mod any_input {
             let written = encode_request(&request);
             let (again, length) = parse_request(&written, &limits()).unwrap().unwrap();
             prop_assert_eq!(length, written.len());
-            prop_assert_eq!((again.method(), again.uri(), again.version()), (request.method(), request.uri(), request.version()));
+            prop_assert_eq!((again.method(), again.uri()), (request.method(), request.uri()));
+            prop_assert_eq!(again.version(), request.version());
             prop_assert_eq!(again.headers(), request.headers());
         }
     }

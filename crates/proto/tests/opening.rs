@@ -843,28 +843,27 @@ mod rfc_8441_extended_connect {
 
 mod any_input {
     use super::*;
-    use proptest::prelude::*;
+    use proptest::{collection::vec, option::of, prelude::*, sample::select};
 
     /// A header value of any bytes that `http` lets pass, with the ones that mean something more often.
     fn any_value() -> impl Strategy<Value = HeaderValue> {
         let byte = prop_oneof![
-            4 => proptest::sample::select(b" \t,;=\"\\/:-.[]@%13".to_vec()),
-            4 => proptest::sample::select(b"websocktupgrad".to_vec()),
+            4 => select(b" \t,;=\"\\/:-.[]@%13".to_vec()),
+            4 => select(b"websocktupgrad".to_vec()),
             1 => any::<u8>(),
         ];
-        proptest::collection::vec(byte, 0..40)
-            .prop_filter_map("no header value", |bytes| HeaderValue::from_bytes(&bytes).ok())
+        vec(byte, 0..40).prop_filter_map("no header value", |bytes| HeaderValue::from_bytes(&bytes).ok())
     }
 
     fn any_subprotocols() -> impl Strategy<Value = Vec<Subprotocol>> {
-        proptest::collection::vec("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,8}", 0..5)
+        vec("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,8}", 0..5)
             .prop_map(|names| names.iter().map(|name| self::name(name)).collect())
     }
 
     proptest! {
         /// Whatever a client sends, the answer is an HTTP response, and one that can be sent.
         #[test]
-        fn is_answered(name in proptest::sample::select(vec![
+        fn is_answered(name in select(vec![
             "host", "upgrade", "connection", "origin", "content-length", "sec-websocket-key", "sec-websocket-version",
             "sec-websocket-protocol", "sec-websocket-extensions",
         ]), value in any_value(), append in any::<bool>()) {
@@ -887,7 +886,8 @@ mod any_input {
         /// Two sides of this module always agree, and on the server's first choice.
         #[test]
         fn both_sides_agree(nonce: [u8; 16], offered in any_subprotocols(), ours in any_subprotocols()) {
-            let client = ClientHandshake::new(&"ws://example.com/".parse().unwrap(), nonce).unwrap().subprotocols(offered.clone());
+            let client = ClientHandshake::new(&"ws://example.com/".parse().unwrap(), nonce).unwrap();
+            let client = client.subprotocols(offered.clone());
             let server = ServerHandshake { subprotocols: ours.clone(), ..Default::default() };
             let (response, negotiated) = server.accept(&client.request()).unwrap();
             prop_assert_eq!(client.finish(&response).unwrap(), negotiated.clone());
@@ -896,8 +896,8 @@ mod any_input {
 
         /// What is written is read back as it was.
         #[test]
-        fn extensions_round_trip(list in proptest::collection::vec(
-            ("[a-z-]{1,8}", proptest::collection::vec(("[a-z_]{1,8}", proptest::option::of("[0-9a-z.]{1,4}")), 0..3)), 1..4,
+        fn extensions_round_trip(list in vec(
+            ("[a-z-]{1,8}", vec(("[a-z_]{1,8}", of("[0-9a-z.]{1,4}")), 0..3)), 1..4,
         )) {
             let offers: Vec<_> = list.into_iter().map(|(name, params)| ExtensionOffer { name, params }).collect();
             let text: Vec<String> = offers.iter().map(ToString::to_string).collect();
@@ -905,7 +905,9 @@ mod any_input {
         }
 
         #[test]
-        fn hosts_and_origins_round_trip(text in "[a-z]{2,5}://[a-zA-Z0-9.:-]{0,12}|\\[[0-9a-f:]{2,9}\\](:[0-9]{1,5})?") {
+        fn hosts_and_origins_round_trip(
+            text in "[a-z]{2,5}://[a-zA-Z0-9.:-]{0,12}|\\[[0-9a-f:]{2,9}\\](:[0-9]{1,5})?",
+        ) {
             if let Ok(origin) = Origin::parse(&text) {
                 prop_assert_eq!(Origin::parse(&origin.to_string()), Ok(origin));
             }
@@ -942,7 +944,7 @@ fn response(changes: &[&str]) -> Response<()> {
     response
 }
 
-/// `Name: value` replaces a field, `+Name: value` adds another, `-Name` removes it, and anything else is the first line.
+/// `Name: value` replaces a field, `+Name: value` adds another, `-Name` removes it, anything else is the first line.
 fn edit(base: &str, changes: &[&str]) -> (String, HeaderMap) {
     let (line, fields) = base.split_once('\n').unwrap_or((base, ""));
     let (mut line, mut headers) = (line.to_owned(), HeaderMap::new());

@@ -124,7 +124,7 @@ impl fmt::Display for UriError {
             Self::Scheme => "a WebSocket URI begins with ws:// or wss://",
             Self::MissingHost => "the URI has no host: write it like ws://example.com/path",
             Self::InvalidHost => {
-                "the URI's host or port is malformed: write a name or an address (IPv6 in brackets), and a port up to 65535"
+                "the URI's host or port is malformed: write a name or an address (IPv6 in brackets), a port up to 65535"
             }
             Self::NonAsciiHost => "the URI's host has letters outside ASCII: write it in its IDNA form (xn--...)",
             Self::UserInfo => "a WebSocket URI has no user name and password: send them in an Authorization header",
