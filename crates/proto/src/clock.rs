@@ -29,8 +29,8 @@ pub(crate) struct Clock {
     /// When our unanswered ping was queued.
     pinged: Option<Instant>,
     /// When a begun message last got a byte.
-    pub(crate) grew: Option<Instant>,
-    /// When a message last came or went.
+    grew: Option<Instant>,
+    /// When a message, or a part of one, last came or went.
     spoke: Instant,
     /// Whether one went since this was last looked at: sending has no time of its own.
     pub(crate) sent: bool,
@@ -57,10 +57,11 @@ impl Clock {
         self.pinged = None;
     }
 
-    /// A message came.
+    /// Some of a message came, or all of it; whether one is begun now.
     #[inline]
-    pub(crate) fn spoke(&mut self, now: Instant) {
+    pub(crate) fn data(&mut self, begun: bool, now: Instant) {
         self.spoke = now;
+        self.grew = begun.then_some(now);
     }
 
     pub(crate) fn pinged(&mut self, now: Instant) {
@@ -81,9 +82,7 @@ impl Clock {
             None => (after(self.heard, self.spread(interval)), Due::Ping),
         });
         let message = self.grew.map(|grew| (after(grew, config.message_timeout), Due::Message));
-        // A message that is on its way is not idleness.
-        let spoke = self.grew.map_or(self.spoke, |grew| grew.max(self.spoke));
-        let idle = config.idle_timeout.map(|idle| (after(spoke, idle), Due::Idle));
+        let idle = config.idle_timeout.map(|idle| (after(self.spoke, idle), Due::Idle));
         let write = self.stalled.map(|(_, since)| (after(since, config.write_timeout), Due::Write));
         [keepalive, message, idle, write].into_iter().flatten().min_by_key(|(at, _)| *at)
     }

@@ -308,16 +308,13 @@ impl Connection {
             self.clock.heard(now);
         }
         let step = self.reader.step(input, mode, self.role(), &self.config);
-        self.clock.grew = match (self.reader.in_message(), self.clock.grew) {
-            (false, _) => None,
-            // Control frames between fragments do not count, nor does looking at an empty input.
-            (true, Some(grew)) if !matches!(&step, Ok(step) if step.data && step.consumed > 0) => Some(grew),
-            (true, _) => Some(now),
-        };
+        // Control frames between fragments are no progress, nor is an empty input.
+        if matches!(&step, Ok(step) if step.data && step.consumed > 0) {
+            self.clock.data(self.reader.in_message(), now);
+        }
         match step {
             Ok(Step { consumed, event, .. }) => {
                 match &event {
-                    Some(Event::Message(_) | Event::Part { .. }) => self.clock.spoke(now),
                     Some(Event::Ping(payload)) => {
                         // §5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response,
                         // unless it already received a Close frame": then this is not reached.
@@ -325,7 +322,7 @@ impl Connection {
                         output.pong(&frame);
                     }
                     Some(Event::Close(close)) => self.answer_close(close.clone(), now, output),
-                    Some(Event::Pong(_)) | None => {}
+                    _ => {}
                 }
                 Ok(Received { consumed, event })
             }
@@ -350,7 +347,6 @@ impl Connection {
         self.close(close, now, output);
         self.closing.failed(by, after(now, self.config.close_timeout));
         self.reader = Reader::default();
-        self.clock.grew = None;
     }
 
     fn handle_due(&mut self, due: Due, now: Instant, output: &mut Output) -> Result<(), TimedOut> {
