@@ -57,6 +57,12 @@ impl Clock {
         self.pinged = None;
     }
 
+    /// Nobody listens: what would have been heard is unknown.
+    pub(crate) fn hold(&mut self, now: Instant) {
+        self.heard(now);
+        self.grew = self.grew.map(|_| now);
+    }
+
     /// Some of a message came, or all of it; whether one is begun now.
     #[inline]
     pub(crate) fn data(&mut self, begun: bool, now: Instant) {

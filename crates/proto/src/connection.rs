@@ -254,9 +254,9 @@ impl Connection {
     }
 
     /// Reading has stopped because the application, or a full output, takes no more: silence is then not the peer's
-    /// fault, so the pong deadline starts anew.
+    /// fault, so the deadlines of a pong and of a begun message start anew.
     pub fn hold_keepalive(&mut self, now: Instant) {
-        self.clock.heard(now);
+        self.clock.hold(now);
     }
 
     // What there is to know.
