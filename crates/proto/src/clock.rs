@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::Config;
 use crate::output::Output;
-use crate::state::after;
+use crate::state::{CENTURY, after};
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,6 @@ impl Clock {
 
     /// 90 % to 110 % of the interval.
     fn spread(&self, interval: Duration) -> Duration {
-        interval.mul_f64(0.9 + 0.2 * f64::from(self.jitter) / f64::from(u32::MAX))
+        interval.min(CENTURY).mul_f64(0.9 + 0.2 * f64::from(self.jitter) / f64::from(u32::MAX))
     }
 }

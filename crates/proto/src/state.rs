@@ -112,8 +112,10 @@ impl Closing {
     }
 }
 
-/// Adds without ever overflowing: a deadline a century away is none.
+/// Adds without ever overflowing.
 pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(3_155_760_000);
     now + wait.min(CENTURY)
 }
+
+/// A deadline a century away is none.
+pub(crate) const CENTURY: Duration = Duration::from_secs(3_155_760_000);
