@@ -11,7 +11,7 @@ use crate::state::{CENTURY, after};
 pub(crate) enum Due {
     /// Nothing came for `ping_interval`.
     Ping,
-    /// Nothing came for `pong_timeout` after our ping.
+    /// Nothing came for `pong_timeout` after our ping was written.
     Pong,
     /// A begun message got no byte for `message_timeout`.
     Message,
@@ -26,8 +26,7 @@ pub(crate) enum Due {
 pub(crate) struct Clock {
     /// When bytes last came.
     heard: Instant,
-    /// When our unanswered ping was queued.
-    pinged: Option<Instant>,
+    ping: Ping,
     /// When a begun message last got a byte.
     grew: Option<Instant>,
     /// When a message, or a part of one, last came or went.
@@ -40,9 +39,19 @@ pub(crate) struct Clock {
     jitter: u32,
 }
 
+/// Our ping, since bytes last came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ping {
+    None,
+    /// Queued, and not written when this was last looked at.
+    Waits,
+    /// Seen to be written.
+    Sent(Instant),
+}
+
 impl Clock {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { heard: now, pinged: None, grew: None, spoke: now, sent: false, stalled: None, jitter: 1 << 31 }
+        Self { heard: now, ping: Ping::None, grew: None, spoke: now, sent: false, stalled: None, jitter: 1 << 31 }
     }
 
     /// Begins the sequence of jitter elsewhere.
@@ -54,7 +63,7 @@ impl Clock {
     #[inline]
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard = now;
-        self.pinged = None;
+        self.ping = Ping::None;
     }
 
     /// Nobody listens: what would have been heard is unknown.
@@ -70,8 +79,9 @@ impl Clock {
         self.grew = begun.then_some(now);
     }
 
-    pub(crate) fn pinged(&mut self, now: Instant) {
-        self.pinged = Some(now);
+    /// Our ping was queued.
+    pub(crate) fn pinged(&mut self) {
+        self.ping = Ping::Waits;
         self.jitter = self.jitter.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     }
 
@@ -81,11 +91,14 @@ impl Clock {
             self.spoke = now;
         }
         self.watch(output, now);
-        let keepalive = config.ping_interval.map(|interval| match self.pinged {
+        if self.ping == Ping::Waits && !output.has_control() {
+            self.ping = Ping::Sent(now);
+        }
+        let keepalive = config.ping_interval.and_then(|interval| match self.ping {
+            Ping::None => Some((after(self.heard, self.spread(interval)), Due::Ping)),
             // A ping that is not written yet cannot be answered: whether the peer reads is another deadline's question.
-            Some(pinged) if !output.has_control() => (after(pinged, config.pong_timeout), Due::Pong),
-            Some(_) => (after(now, config.pong_timeout), Due::Pong),
-            None => (after(self.heard, self.spread(interval)), Due::Ping),
+            Ping::Waits => None,
+            Ping::Sent(at) => Some((after(at, config.pong_timeout), Due::Pong)),
         });
         let message = self.grew.map(|grew| (after(grew, config.message_timeout), Due::Message));
         let idle = config.idle_timeout.map(|idle| (after(self.spoke, idle), Due::Idle));

@@ -221,7 +221,7 @@ impl Connection {
     // What the clock says.
 
     /// When to call [`handle_timeout`](Self::handle_timeout) if nothing else happens before. Ask each time before you
-    /// wait: it also notes since when the peer has taken nothing of `output`.
+    /// wait: it also notes since when the peer has taken nothing of `output`, and when it took our ping.
     pub fn next_timeout(&mut self, output: &Output, now: Instant) -> Option<Instant> {
         match self.closing.state {
             State::Open => self.clock.next(&self.config, output, now).map(|(at, _)| at),
@@ -230,8 +230,9 @@ impl Connection {
         }
     }
 
-    /// Does what is due by `now`; harmless when nothing is. Read what there is to read first: bytes that came in time
-    /// satisfy the pong deadline, however late they are looked at.
+    /// Does what is due by `now`; harmless when nothing is. Read what there is to read first, and write what can be
+    /// written: bytes that came in time satisfy the pong deadline, however late they are looked at, and a peer that
+    /// takes bytes does not stall.
     ///
     /// # Errors
     /// The deadline that ended the connection.
@@ -353,8 +354,11 @@ impl Connection {
         let (timed_out, code) = match due {
             Due::Ping => {
                 let frame = self.control(Opcode::Ping, &[]);
-                output.ping(&frame);
-                self.clock.pinged(now);
+                match output.ping(&frame) {
+                    true => self.clock.pinged(),
+                    // There is no room among what the peer has not taken: once more after another interval.
+                    false => self.clock.heard(now),
+                }
                 return Ok(());
             }
             Due::Idle => {

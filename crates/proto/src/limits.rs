@@ -32,7 +32,7 @@ pub struct Config {
     /// step. `None`: never. Default 20 s: under the 30-60 s after which proxies and NATs forget an idle line.
     pub ping_interval: Option<Duration>,
 
-    /// The line is given up (1011) when nothing at all came for this long after our ping. Default 20 s.
+    /// The line is given up (1011) when nothing at all came for this long after our ping was written. Default 20 s.
     pub pong_timeout: Duration,
 
     /// The peer has this long to answer our Close frame, and then to drop the line. Default 5 s.
