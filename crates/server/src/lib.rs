@@ -1,1 +1,30 @@
-//! openline, the server.
+//! openline, the server: what `openline serve` runs, to be run inside another program or a test.
+//!
+//! ```text
+//! Config ─▶ Server::bind ─▶ Server ─▶ .serve(order) ─▶ Farewell
+//!                             │
+//!   listen: accept ─▶ edge: one connection ─┬─▶ hyper: the page, and refusals
+//!                        │                  └─▶ demo: /test, /chat, /increment, on `openline::WebSocket`
+//!                        ▼
+//!                     knock: who may
+//! ```
+//!
+//! See [`Server`] for an example.
+
+pub mod cli;
+mod config;
+mod demo;
+mod edge;
+pub mod exit;
+pub mod knock;
+mod lines;
+mod listen;
+mod server;
+mod shutdown;
+mod site;
+
+pub use config::{Config, Listen};
+pub use lines::{Goodbye, Line, Lines};
+pub use listen::BindError;
+pub use server::{Server, StartError};
+pub use shutdown::{Farewell, Order};

@@ -1,0 +1,259 @@
+//! `openline serve`: starts the server, says where it is and what to try, and ends it when told.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openline::http1::HeadLimits;
+use openline::proto::handshake::{Host, Origin};
+
+use super::signals::{Signal, Signals};
+use super::units::{self, Maybe};
+use super::{fail, say};
+use crate::config::{Config, Listen};
+use crate::exit::Exit;
+use crate::knock::Knock;
+use crate::lines::Lines;
+use crate::server::{Server, StartError};
+use crate::shutdown::Order;
+
+/// Serve the demo: a page at /, and WebSockets at /test (echo), /chat and /increment
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// Listen there instead of on port 8080 of this machine; may be repeated. Port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", value_parser = units::listen)]
+    listen: Vec<Listen>,
+
+    /// Answer for this host name, too; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = units::host)]
+    host: Vec<Host>,
+
+    /// Let pages of this origin in, too; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = units::origin)]
+    allow_origin: Vec<Origin>,
+
+    /// Connections at once; newcomers over it get 503
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = units::count, help_heading = LIMITS)]
+    max_connections: usize,
+
+    /// Longest message taken; over it the line is closed with 1009
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes, help_heading = LIMITS)]
+    max_message_bytes: u64,
+
+    /// Longest frame taken; over it the line is closed with 1009
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::bytes, help_heading = LIMITS)]
+    max_frame_bytes: u64,
+
+    /// What may wait for one slow reader; over it /chat closes its line with 1013, and the others wait for it
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = units::memory, help_heading = LIMITS)]
+    max_output_bytes: usize,
+
+    /// Longest head of a request; over it 431
+    #[arg(long, value_name = "BYTES", default_value = "16KiB", value_parser = units::memory, help_heading = LIMITS)]
+    max_head_bytes: usize,
+
+    /// Most header fields of a request; over it 431
+    #[arg(long, value_name = "N", default_value = "100", value_parser = units::count, help_heading = LIMITS)]
+    max_headers: usize,
+
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = units::count, help_heading = LIMITS)]
+    threads: Option<usize>,
+
+    /// A request's head must be here within this time; over it 408
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time, help_heading = TIMES)]
+    head_timeout: Duration,
+
+    /// A quiet line is pinged this often; or "off"
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = units::time_or_off, help_heading = TIMES)]
+    ping_interval: Maybe,
+
+    /// A line that stays quiet this long after a ping is given up
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = units::time, help_heading = TIMES)]
+    pong_timeout: Duration,
+
+    /// A closing handshake is waited for this long
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time, help_heading = TIMES)]
+    close_timeout: Duration,
+
+    /// At the end, all closing handshakes are waited for this long
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration, help_heading = TIMES)]
+    shutdown_timeout: Duration,
+
+    /// A drain (SIGTERM) spreads its closes over this time
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration, help_heading = TIMES)]
+    drain_window: Duration,
+}
+
+const LIMITS: &str = "Limits (bytes: 65536, 64KiB, 1MiB)";
+const TIMES: &str = "Times (500ms, 10s, 2m)";
+
+const AFTER_HELP: &str = "\
+Who is answered:
+  The demo has no login, so it keeps to this machine. It answers for localhost, for IP addresses and for
+  each --host, and lets in pages of this machine (any port), of its own, and of each --allow-origin.
+  Programs send no Origin and are let in. What came through a proxy (Forwarded, X-Forwarded-For, Via) is not.
+  On an address that others can reach, only what --host and --allow-origin name is answered; without
+  either, the server does not start there. Neither is a login: whoever can send the name is in.
+
+How it ends:
+  Ctrl-C (SIGINT) closes every line at once, with 1001. SIGTERM drains: newcomers get 503, lines are closed
+  with 1012, spread over --drain-window. Both wait --shutdown-timeout for closing handshakes (after the
+  window), then exit with 0. A second signal exits at once, with 130.
+
+Examples:
+  openline serve
+  openline serve --listen :9000
+  openline serve --listen 0.0.0.0:8080 --host chat.lan
+  openline serve --allow-origin https://app.example.com
+  openline serve --max-message-bytes 16MiB --max-frame-bytes 16MiB --ping-interval 5s";
+
+impl Args {
+    pub(super) fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    fn into_config(self) -> Config {
+        let defaults = Config::default();
+        Config {
+            listen: if self.listen.is_empty() { defaults.listen } else { self.listen },
+            knock: Knock { hosts: self.host, origins: self.allow_origin },
+            max_connections: self.max_connections,
+            head: HeadLimits {
+                max_bytes: self.max_head_bytes,
+                max_headers: self.max_headers,
+                timeout: self.head_timeout,
+            },
+            line: openline::Config {
+                max_frame_bytes: self.max_frame_bytes,
+                max_message_bytes: self.max_message_bytes,
+                max_output_bytes: self.max_output_bytes,
+                ping_interval: self.ping_interval.0,
+                pong_timeout: self.pong_timeout,
+                close_timeout: self.close_timeout,
+                ..defaults.line
+            },
+            shutdown_timeout: self.shutdown_timeout,
+            drain_window: self.drain_window,
+        }
+    }
+}
+
+pub(super) async fn run(args: Args) -> Exit {
+    let config = args.into_config();
+    raise_file_limit(config.max_connections);
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(Exit::Failure, format_args!("cannot wait for signals: {error}")),
+    };
+    let named = config.knock.hosts.first().map(|host| host.name().to_owned());
+    let server = match Server::bind(config).await {
+        Ok(server) => server,
+        Err(error) => {
+            let exit = match error {
+                StartError::Public(_) => Exit::Usage,
+                StartError::Bind(_) => Exit::CannotListen,
+                StartError::Io(_) => Exit::Failure,
+            };
+            return fail(exit, format_args!("{error}"));
+        }
+    };
+    // Whoever started us may have stopped reading: that is no reason not to serve.
+    let _ = announce(&server.local_addrs(), named.as_deref());
+    let lines = server.lines();
+    let farewell = server.serve(first_order(signals, lines)).await;
+    if farewell.dropped > 0 {
+        say(format_args!(
+            "dropped {} of {} lines: their closing handshakes took too long",
+            farewell.dropped, farewell.told
+        ));
+    }
+    Exit::Ok
+}
+
+/// Each connection needs a file descriptor, and what shells grant by default is often 1,024.
+fn raise_file_limit(max_connections: usize) {
+    /// Listeners, the runtime's own, stdio, and refusals that are being said.
+    const SPARE: u64 = 128;
+    let needed = max_connections as u64 + SPARE;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            "the system allows {limit} open files, {max_connections} connections may need {needed}: \
+             raise `ulimit -Hn`, or lower --max-connections"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("cannot raise the limit of open files: {error}"),
+    }
+}
+
+/// For scripts, one line per address, the same in every version; for people, the rest.
+fn announce(addresses: &[SocketAddr], named: Option<&str>) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for address in addresses {
+        writeln!(out, "listening on http://{address}")?;
+    }
+    let Some(address) = addresses.first() else { return Ok(()) };
+    let at = match named {
+        _ if address.ip().is_loopback() => format!("localhost:{}", address.port()),
+        Some(name) => format!("{name}:{}", address.port()),
+        None => address.to_string(),
+    };
+    let title = anstyle::Style::new().bold();
+    let command = anstyle::AnsiColor::Cyan.on_default();
+    writeln!(
+        out,
+        "
+{title}What is there{title:#}
+  /           a page to connect, send and watch with
+  /test       sends back whatever it gets
+  /chat       everyone hears everyone else          (subprotocol chat, or none)
+  /increment  counts, 20 times a second             (subprotocol dumb-increment-protocol)
+
+{title}What to try{title:#}
+  {command}http://{at}{command:#}  in a browser
+  {command}openline connect ws://{at}/test{command:#}  and type
+  {command}openline connect ws://{at}/chat{command:#}  in two terminals
+  {command}openline connect ws://{at}/increment --subprotocol dumb-increment-protocol{command:#}
+
+Ctrl-C ends it.
+"
+    )?;
+    out.flush()
+}
+
+/// Waits for the first signal; the second one ends the program at once.
+async fn first_order(mut signals: Signals, lines: Arc<Lines>) -> Order {
+    let (order, code) = match signals.next().await {
+        Signal::Interrupt => (Order::Close, 1001),
+        Signal::Terminate => (Order::Drain, 1012),
+    };
+    let count = lines.count();
+    let noun = if count == 1 { "line" } else { "lines" };
+    say(format_args!("closing {count} {noun} with {code}; a second Ctrl-C exits at once"));
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_server() {
+        let from_flags = Serve::parse_from(["serve"]).args.into_config();
+        assert_eq!(format!("{from_flags:?}"), format!("{:?}", Config::default()));
+    }
+}

@@ -1,0 +1,87 @@
+//! The demo: a page, and three endpoints to try WebSockets on, one file each.
+
+mod chat;
+mod increment;
+pub(crate) mod page;
+mod test;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use openline::proto::handshake::{Acceptance, Offer};
+use openline::{Error, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::page::Asset;
+use crate::edge::answer::text;
+use crate::site::Site;
+
+/// What a 404 and the start of the program say.
+pub(crate) const OVERVIEW: &str = "There are / (a page), and for WebSockets /test, /chat and /increment.";
+
+/// What is at a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Endpoint {
+    Page(&'static Asset),
+    Socket(Socket),
+}
+
+/// What speaks WebSocket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Socket {
+    Test,
+    Chat,
+    Increment,
+}
+
+impl Endpoint {
+    /// Exactly there: `/test/` is somewhere else.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/test" => Some(Self::Socket(Socket::Test)),
+            "/chat" => Some(Self::Socket(Socket::Chat)),
+            "/increment" => Some(Self::Socket(Socket::Increment)),
+            _ => Asset::at(path).map(Self::Page),
+        }
+    }
+}
+
+/// What the lines of the demo share.
+#[derive(Debug, Default)]
+pub(crate) struct Demo {
+    room: chat::Room,
+}
+
+impl Socket {
+    /// Decides about an opening handshake.
+    pub(crate) fn accept(self, offer: &Offer) -> Result<Acceptance, Box<Response<Bytes>>> {
+        match self {
+            Self::Test => Ok(test::accept(offer)),
+            Self::Chat => Ok(chat::accept(offer)),
+            Self::Increment => increment::accept(offer).ok_or_else(|| {
+                let needed = increment::SUBPROTOCOL;
+                Box::new(text(
+                    StatusCode::BAD_REQUEST,
+                    format!("/increment speaks the subprotocol {needed:?}: offer it in Sec-WebSocket-Protocol."),
+                ))
+            }),
+        }
+    }
+
+    /// Serves an open line until it ends.
+    pub(crate) async fn run<S>(self, socket: &mut WebSocket<S>, site: &Site) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self {
+            Self::Test => test::run(socket).await,
+            Self::Chat => chat::run(socket, &site.demo.room, site.config.line.max_output_bytes).await,
+            Self::Increment => increment::run(socket).await,
+        }
+    }
+}
+
+/// To the end of the closing handshake, when there is nothing more to say.
+async fn drain<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Result<(), Error> {
+    while socket.recv_ref().await?.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! A request to upgrade: judged, answered, and if it may, an open line until its end.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use openline::proto::Role;
+use openline::proto::handshake::{Negotiated, Offer, Rejection};
+use openline::{Error, WebSocket, http1};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::answer;
+use crate::demo::{Endpoint, Socket};
+use crate::knock::Reach;
+use crate::site::Site;
+
+/// `leftover`: what the peer sent behind the head, already frames.
+pub(super) async fn serve<S>(
+    request: Box<Request<()>>,
+    leftover: Bytes,
+    mut stream: S,
+    peer: SocketAddr,
+    reach: Reach,
+    site: &Site,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (endpoint, response, negotiated) = match decide(&request, reach, site) {
+        Ok(decision) => decision,
+        Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
+    };
+    drop(request);
+    stream.write_all(&response).await?;
+    drop(response);
+    let mut socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
+    drop((leftover, negotiated));
+    tracing::debug!(%peer, ?endpoint, "a line opened");
+    match run(&mut socket, endpoint, site).await {
+        Ok(()) => tracing::debug!(%peer, "the line closed"),
+        Err(error) => tracing::debug!(%peer, %error, "the line broke"),
+    }
+    Ok(())
+}
+
+/// Who answers, the head of the response, and what was agreed on.
+fn decide(
+    request: &Request<()>,
+    reach: Reach,
+    site: &Site,
+) -> Result<(Socket, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
+    let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
+    let Endpoint::Socket(endpoint) = site.admit(request, reach)? else {
+        return Err(Box::new(answer::not_found(request.uri().path())));
+    };
+    let offer = Offer::read(request).map_err(rejected)?;
+    let acceptance = endpoint.accept(&offer)?;
+    let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
+    Ok((endpoint, http1::encode_response(&response), negotiated))
+}
+
+/// The endpoint has the line until either ends, or until the server does.
+async fn run<S>(socket: &mut WebSocket<S>, endpoint: Socket, site: &Site) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut line = site.lines.open();
+    tokio::select! {
+        biased;
+        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
+        ended = endpoint.run(socket, site) => ended,
+    }
+}

@@ -1,0 +1,143 @@
+//! A server from its first listening address to its last line.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::{error, fmt};
+
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::knock::Reach;
+use crate::lines::Lines;
+use crate::listen::{self, BindError};
+use crate::shutdown::{self, Farewell, Order};
+use crate::site::Site;
+
+/// A server that listens, and does not answer yet.
+///
+/// ```
+/// use openline_server::{Config, Listen, Order, Server};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let config = Config { listen: vec![Listen::At("127.0.0.1:0".parse().unwrap())], ..Config::default() };
+/// let server = Server::bind(config).await?;
+/// println!("listening on {:?}", server.local_addrs());
+/// let farewell = server.serve(async { Order::Close }).await; // for ever, with an order that never comes
+/// assert_eq!(farewell.dropped, 0);
+/// # Ok::<(), openline_server::StartError>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    site: Arc<Site>,
+}
+
+impl Server {
+    /// Listens on every address of the configuration.
+    ///
+    /// # Errors
+    /// An address that cannot be listened on, or one that is not loopback while [`Config::knock`] names nobody.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let addresses = || config.listen.iter().flat_map(|listen| listen.addresses()).map(|(address, _)| address);
+        if !config.knock.opens_anything()
+            && let Some(address) = addresses().find(|address| Reach::of(address.ip()) == Reach::Public)
+        {
+            return Err(StartError::Public(address));
+        }
+        let mut listeners = Vec::new();
+        for listener in listen::bind(&config.listen).await? {
+            let address = listener.local_addr().map_err(StartError::Io)?;
+            listeners.push((listener, address));
+        }
+        Ok(Self { listeners, site: Site::new(config) })
+    }
+
+    /// Where it listens, with the port that was picked where port 0 was asked for.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Its open lines, for whoever wants to know how many there are.
+    pub fn lines(&self) -> Arc<Lines> {
+        self.site.lines.clone()
+    }
+
+    /// Answers until it is told to end, and how; then ends, within the drain window (if it drains) and the shutdown
+    /// timeout. What is open after that is dropped.
+    pub async fn serve(self, order: impl Future<Output = Order>) -> Farewell {
+        let Self { listeners, site } = self;
+        let connections = TaskTracker::new();
+        // Whatever happens to this future, nothing of the server outlives it.
+        let alive = CancellationToken::new();
+        let _end = alive.clone().drop_guard();
+        let listening = CancellationToken::new();
+        for (listener, address) in listeners {
+            let accept =
+                listen::accept(listener, Reach::of(address.ip()), site.clone(), connections.clone(), alive.clone());
+            tokio::spawn(listening.clone().run_until_cancelled_owned(accept));
+        }
+        let _stop_listening = listening.clone().drop_guard();
+
+        let order = order.await;
+        if order == Order::Close {
+            listening.cancel();
+        }
+        site.closing.cancel();
+        let window = if order == Order::Drain { site.config.drain_window } else { Default::default() };
+        let farewell = shutdown::close(&site.lines, order.goodbye(), window, site.config.shutdown_timeout).await;
+        listening.cancel();
+        // The lines are gone; what is left are answers to newcomers, each bounded by a second.
+        connections.close();
+        if farewell.dropped == 0 {
+            let _ = timeout(site.config.shutdown_timeout, connections.wait()).await;
+        }
+        farewell
+    }
+}
+
+/// Why a server does not start. `Display` says what to do about it.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address can be reached from elsewhere, and nobody is named who may come from there.
+    Public(SocketAddr),
+    /// An address that cannot be listened on.
+    Bind(BindError),
+    /// Anything else that the system refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public(address) => write!(
+                f,
+                "{address} can be reached from other machines, and the demo has no login: say who it is for, with --host NAME (all who \
+                 reach it by that name) or --allow-origin ORIGIN (pages of that origin), or listen on 127.0.0.1:{}",
+                address.port()
+            ),
+            Self::Bind(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for StartError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Public(_) => None,
+            Self::Bind(error) => Some(error),
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}

@@ -1,0 +1,57 @@
+//! What every connection of a server shares, and the order in which a request is judged.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::demo::{Demo, Endpoint};
+use crate::edge::{answer, path};
+use crate::knock::Reach;
+use crate::lines::Lines;
+
+/// Newcomers over the cap that are told so at the same time. More than these are dropped without a word: a refusal holds
+/// a file descriptor, too.
+const REFUSALS: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) config: Config,
+    /// The limits of each line, shared by all.
+    pub(crate) line: Arc<openline::Config>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) demo: Demo,
+    /// One permit per connection.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) refusals: Arc<Semaphore>,
+    /// Connections that wait for a request wait no longer.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Site {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        Arc::new(Self {
+            lines: Lines::new(),
+            demo: Demo::default(),
+            slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            closing: CancellationToken::new(),
+            line: Arc::new(config.line.clone()),
+            config,
+        })
+    }
+
+    /// What answers a request: is the server staying, may they knock, and is there anything at that path?
+    pub(crate) fn admit<B>(&self, request: &Request<B>, reach: Reach) -> Result<Endpoint, Box<Response<Bytes>>> {
+        if self.lines.are_closing() {
+            return Err(Box::new(answer::closing()));
+        }
+        self.config.knock.admit(request, reach).map_err(|refusal| Box::new(answer::refused(&refusal)))?;
+        // The query is the application's, and the demo has no use for one.
+        let path = path::normalise(request.uri().path());
+        Endpoint::at(&path).ok_or_else(|| Box::new(answer::not_found(&path)))
+    }
+}
