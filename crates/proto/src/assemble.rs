@@ -15,8 +15,13 @@ pub(crate) enum Assembler {
 
 impl Assembler {
     pub(crate) fn new(kind: Kind) -> Self {
+        Self::resume(kind, Checker::default())
+    }
+
+    /// A message of which at most a part of a code point has come, and `checker` has that.
+    pub(crate) fn resume(kind: Kind, checker: Checker) -> Self {
         match kind {
-            Kind::Text => Self::Text(String::new(), Checker::default()),
+            Kind::Text => Self::Text(String::new(), checker),
             Kind::Binary => Self::Binary(Vec::new()),
         }
     }

@@ -15,7 +15,7 @@ use crate::limits::Config;
 use crate::masker::Masker;
 use crate::message::{self, Kind, Outgoing, SharedMessage};
 use crate::output::Output;
-use crate::receive::{Mode, Reader, Step};
+use crate::receive::{Mode, Reader};
 use crate::state::{Closing, IoState, State, after};
 
 /// Which end a connection is (§5.1: a client masks, a server does not).
@@ -108,7 +108,7 @@ impl Connection {
     /// As [`receive`](Self::receive), but yields messages in [`Event::Part`]s as they come, so that a message of any
     /// length needs no memory. What was assembled already comes first, and may come from an empty `input`.
     ///
-    /// Call `receive` in the middle of a message, and its rest is checked and dropped.
+    /// Call `receive` after the first part of a message, and what comes of it then is checked and dropped, to its end.
     ///
     /// # Errors
     /// As `receive`.
@@ -308,29 +308,37 @@ impl Connection {
         if !input.is_empty() {
             self.clock.heard(now);
         }
-        let step = self.reader.step(input, mode, self.role(), &self.config);
-        // Control frames between fragments are no progress, nor is an empty input.
-        if matches!(&step, Ok(step) if step.data && step.consumed > 0) {
-            self.clock.data(self.reader.in_message(), now);
+        let received = self.reader.step(input, mode, self.role(), &self.config);
+        if self.reader.in_message() || self.clock.grew.is_some() {
+            self.clock.grew = match self.clock.grew {
+                _ if !self.reader.in_message() => None,
+                // Control frames between fragments do not count.
+                Some(grew) if !self.reader.took_data() => Some(grew),
+                _ => Some(now),
+            };
         }
-        match step {
-            Ok(Step { consumed, event, .. }) => {
-                match &event {
-                    Some(Event::Ping(payload)) => {
-                        // §5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response,
-                        // unless it already received a Close frame": then this is not reached.
-                        let frame = self.control(Opcode::Pong, payload.lend(input));
-                        output.pong(&frame);
-                    }
-                    Some(Event::Close(close)) => self.answer_close(close.clone(), now, output),
-                    _ => {}
-                }
-                Ok(Received { consumed, event })
-            }
+        match &received {
+            Ok(Received { event: Some(Event::Message(_) | Event::Part { .. }), .. }) => self.clock.spoke(now),
+            Ok(Received { event: None, .. }) => {}
+            Ok(Received { event: Some(event), .. }) => self.answer(event, input, now, output),
             Err(error) => {
                 self.fail(Close::new(error.close_code(), &error.to_string()), Initiator::Us, now, output);
-                Err(error)
             }
+        }
+        received
+    }
+
+    #[cold]
+    fn answer(&mut self, event: &Event, input: &[u8], now: Instant, output: &mut Output) {
+        match event {
+            Event::Ping(payload) => {
+                // §5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it
+                // already received a Close frame": then this is not reached.
+                let frame = self.control(Opcode::Pong, payload.lend(input));
+                output.pong(&frame);
+            }
+            Event::Close(close) => self.answer_close(close.clone(), now, output),
+            Event::Message(_) | Event::Part { .. } | Event::Pong(_) => {}
         }
     }
 
@@ -344,6 +352,7 @@ impl Connection {
     }
 
     /// §7.1.7: "_Fail the WebSocket Connection_".
+    #[cold]
     fn fail(&mut self, close: Close, by: Initiator, now: Instant, output: &mut Output) {
         self.close(close, now, output);
         self.closing.failed(by, after(now, self.config.close_timeout));

@@ -8,7 +8,7 @@ use crate::assemble::Assembler;
 use crate::close::Close;
 use crate::connection::Role;
 use crate::error::ProtocolError;
-use crate::event::{Arrival, Event, Payload};
+use crate::event::{Arrival, Event, Payload, Received};
 use crate::frame::{Header, Opcode};
 use crate::limits::Config;
 use crate::mask::mask;
@@ -20,15 +20,6 @@ use crate::utf8::Checker;
 pub(crate) enum Mode {
     Whole,
     Parts,
-}
-
-/// What one step did.
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) consumed: usize,
-    pub(crate) event: Option<Event>,
-    /// Whether it took a part of a data frame.
-    pub(crate) data: bool,
 }
 
 /// What is known of the frame and the message that are coming in. Between messages it holds no memory.
@@ -43,6 +34,8 @@ pub(crate) struct Reader {
     control: Vec<u8>,
     /// A message of which a part has come.
     message: Option<Box<Message>>,
+    /// Whether the last step took a part of a data frame.
+    took_data: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +62,21 @@ struct Message {
 enum Body {
     /// It is put together.
     Whole(Assembler),
-    /// It goes to the application as it comes.
-    Parts(Checker),
+    /// It goes to the application as it comes; `begun` once something went.
+    Parts { checker: Checker, begun: bool },
+    /// Some of it went in parts, and then some came that nobody asked for in parts: the rest is only checked.
+    Dropped(Checker),
 }
 
 impl Reader {
     /// Whether a message is begun and not finished.
     pub(crate) fn in_message(&self) -> bool {
         self.message.is_some()
+    }
+
+    /// Whether the last step took a part of a data frame.
+    pub(crate) fn took_data(&self) -> bool {
+        self.took_data
     }
 
     /// Takes at least one byte of an input that has one, and yields at most one event.
@@ -88,10 +88,13 @@ impl Reader {
         role: Role,
         config: &Config,
     ) -> Result<Step, ProtocolError> {
-        if mode == Mode::Parts
-            && let Some(event) = self.hand_over()
-        {
-            return Ok(Step { consumed: 0, event: Some(event), data: false });
+        match mode {
+            Mode::Whole => self.take_back(),
+            Mode::Parts => {
+                if let Some(event) = self.hand_over() {
+                    return Ok(Received { consumed: 0, event: Some(event) });
+                }
+            }
         }
         let mut start = 0;
         let mut frame = match self.frame.take() {
@@ -101,11 +104,11 @@ impl Reader {
                     start = bytes;
                     self.admit(header, role, config)?
                 }
-                None => return Ok(Step { consumed: input.len(), event: None, data: false }),
+                None => return Ok(Received { consumed: input.len(), event: None }),
             },
         };
         let mut end = start + usize::try_from(frame.rest).map_or(usize::MAX, |rest| rest.min(input.len() - start));
-        if let Some(limit) = self.straddler_bytes(mode, frame) {
+        if let Some(limit) = self.straddler_bytes(frame) {
             end = end.min(start + limit);
         }
         let range = start..end;
@@ -117,23 +120,23 @@ impl Reader {
         frame.at += piece.len() as u64;
         frame.rest -= piece.len() as u64;
         let whole = frame.rest == 0;
-        if !whole {
-            self.frame = Some(frame);
-        }
-        let data = !frame.opcode.is_control();
-        let event = if !data {
-            self.control(frame.opcode, piece, range, whole)?
-        } else if first && whole && frame.fin && self.message.is_none() && mode == Mode::Whole {
+        self.took_data = !frame.opcode.is_control();
+        if self.took_data && first && whole && frame.fin && self.message.is_none() && mode == Mode::Whole {
             // The common case: one frame, in one piece. It stays where it is.
             let kind = kind_of(frame.opcode);
             if kind == Kind::Text {
                 simdutf8::basic::from_utf8(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
             }
-            Some(Event::Message(Arrival::Lent { kind, range }))
-        } else {
-            self.data(frame, piece, range, whole, mode)?
+            return Ok(Received { consumed: end, event: Some(Event::Message(Arrival::Lent { kind, range })) });
+        }
+        if !whole {
+            self.frame = Some(frame);
+        }
+        let event = match self.took_data {
+            false => self.control(frame.opcode, piece, range, whole)?,
+            true => self.data(frame, piece, range, whole, mode)?,
         };
-        Ok(Step { consumed: end, event, data })
+        Ok(Received { consumed: end, event })
     }
 
     /// Reads a header from the input, or from what came of it before and the input.
@@ -209,6 +212,7 @@ impl Reader {
         Ok(())
     }
 
+    #[cold]
     fn control(
         &mut self,
         opcode: Opcode,
@@ -248,7 +252,13 @@ impl Reader {
         let message = self.message.get_or_insert_with(|| Box::new(Message::new(frame, mode)));
         let last = whole && frame.fin;
         let kind = message.kind;
-        let part = match &mut message.body {
+        if mode == Mode::Whole
+            && !piece.is_empty()
+            && let Body::Parts { checker, .. } = &mut message.body
+        {
+            message.body = Body::Dropped(std::mem::take(checker));
+        }
+        let event = match &mut message.body {
             Body::Whole(assembler) => {
                 assembler.push(piece)?;
                 if last && let Some(message) = self.message.take() {
@@ -257,36 +267,32 @@ impl Reader {
                 }
                 return Ok(None);
             }
-            Body::Parts(_) if kind == Kind::Binary => Payload::Input(range),
-            Body::Parts(checker) => {
-                let text = checker.push(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
-                // §5.6: "the whole message MUST contain valid UTF-8", so it cannot end inside a code point.
-                if last && !checker.is_whole() {
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-                match text.straddler() {
-                    "" => Payload::Input(range.start..range.start + text.text.len()),
-                    straddler => Payload::Owned(Bytes::copy_from_slice(straddler.as_bytes())),
-                }
+            Body::Parts { checker, begun } => {
+                let payload = part(kind, checker, piece, range, last)?;
+                let empty = matches!(&payload, Payload::Input(range) if range.is_empty());
+                *begun |= !empty;
+                (mode == Mode::Parts && (last || !empty)).then_some(Event::Part { kind, payload, last })
+            }
+            Body::Dropped(checker) => {
+                part(kind, checker, piece, range, last)?;
+                None
             }
         };
         if last {
             self.message = None;
         }
-        let empty = matches!(&part, Payload::Input(range) if range.is_empty());
-        // In the mode for whole messages this is the rest of one that was begun in parts: nobody wants it.
-        Ok((mode == Mode::Parts && (last || !empty)).then_some(Event::Part { kind, payload: part, last }))
+        Ok(event)
     }
 
     /// Text that goes out in parts is never cut inside a code point. One that straddles two pieces is a part by itself,
     /// so this step takes no more than its missing bytes.
-    fn straddler_bytes(&self, _mode: Mode, frame: Frame) -> Option<usize> {
+    fn straddler_bytes(&self, frame: Frame) -> Option<usize> {
         if frame.opcode.is_control() {
             return None;
         }
         match &self.message.as_ref()?.body {
-            Body::Parts(checker) => checker.missing_bytes(),
-            Body::Whole(_) => None,
+            Body::Parts { checker, .. } => checker.missing_bytes(),
+            Body::Whole(_) | Body::Dropped(_) => None,
         }
     }
 
@@ -298,13 +304,45 @@ impl Reader {
             Assembler::Text(text, checker) => (text.into_bytes(), checker),
             Assembler::Binary(bytes) => (bytes, Checker::default()),
         };
-        message.body = Body::Parts(checker);
+        message.body = Body::Parts { checker, begun: !bytes.is_empty() };
         (!bytes.is_empty()).then(|| Event::Part {
             kind: message.kind,
             payload: Payload::Owned(Bytes::from(bytes)),
             last: false,
         })
     }
+
+    /// A message that should have gone out in parts, of which none did, can still be put together.
+    #[inline]
+    fn take_back(&mut self) {
+        if let Some(message) = self.message.as_deref_mut()
+            && let Body::Parts { checker, begun: false } = &mut message.body
+        {
+            message.body = Body::Whole(Assembler::resume(message.kind, std::mem::take(checker)));
+        }
+    }
+}
+
+/// The part that a piece makes.
+fn part(
+    kind: Kind,
+    checker: &mut Checker,
+    piece: &[u8],
+    range: Range<usize>,
+    last: bool,
+) -> Result<Payload, ProtocolError> {
+    if kind == Kind::Binary {
+        return Ok(Payload::Input(range));
+    }
+    let text = checker.push(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+    // §5.6: "the whole message MUST contain valid UTF-8", so it cannot end inside a code point.
+    if last && !checker.is_whole() {
+        return Err(ProtocolError::InvalidUtf8);
+    }
+    Ok(match text.straddler() {
+        "" => Payload::Input(range.start..range.start + text.text.len()),
+        straddler => Payload::Owned(Bytes::copy_from_slice(straddler.as_bytes())),
+    })
 }
 
 impl Message {
@@ -312,7 +350,7 @@ impl Message {
         let kind = kind_of(frame.opcode);
         let body = match mode {
             Mode::Whole => Body::Whole(Assembler::new(kind)),
-            Mode::Parts => Body::Parts(Checker::default()),
+            Mode::Parts => Body::Parts { checker: Checker::default(), begun: false },
         };
         let bytes = frame.at + frame.rest;
         Self { kind, bytes, empty_fragments: u32::from(bytes == 0 && !frame.fin), body }
