@@ -349,6 +349,7 @@ impl Connection {
         let deadline = after(now, self.config.close_timeout);
         self.closing.received(close.clone(), self.role(), deadline);
         self.close(close, now, output);
+        self.reader = Reader::default();
     }
 
     /// §7.1.7: "_Fail the WebSocket Connection_".
