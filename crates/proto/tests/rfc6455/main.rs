@@ -16,4 +16,11 @@ mod peer;
 #[path = "../support/wire.rs"]
 mod wire;
 
+mod closing;
+mod control;
+mod fragmentation;
 mod framing;
+mod limits;
+mod streaming;
+mod timing;
+mod utf8;
