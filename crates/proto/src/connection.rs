@@ -309,17 +309,11 @@ impl Connection {
             self.clock.heard(now);
         }
         let received = self.reader.step(input, mode, self.role(), &self.config);
-        if self.reader.in_message() || self.clock.grew.is_some() {
-            self.clock.grew = match self.clock.grew {
-                _ if !self.reader.in_message() => None,
-                // Control frames between fragments do not count.
-                Some(grew) if !self.reader.took_data() => Some(grew),
-                _ => Some(now),
-            };
+        if self.reader.took_data() {
+            self.clock.data(self.reader.in_message(), now);
         }
         match &received {
-            Ok(Received { event: Some(Event::Message(_) | Event::Part { .. }), .. }) => self.clock.spoke(now),
-            Ok(Received { event: None, .. }) => {}
+            Ok(Received { event: None | Some(Event::Message(_) | Event::Part { .. }), .. }) => {}
             Ok(Received { event: Some(event), .. }) => self.answer(event, input, now, output),
             Err(error) => {
                 self.fail(Close::new(error.close_code(), &error.to_string()), Initiator::Us, now, output);

@@ -87,7 +87,8 @@ impl Reader {
         mode: Mode,
         role: Role,
         config: &Config,
-    ) -> Result<Step, ProtocolError> {
+    ) -> Result<Received, ProtocolError> {
+        self.took_data = false;
         match mode {
             Mode::Whole => self.take_back(),
             Mode::Parts => {
