@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { address, eventually, launch, openPage, typeIntoConsole } from './chromium.mjs';
-import { servePage } from './helpers.mjs';
+import { closeServers, servePage } from './helpers.mjs';
 
 /** The code names port 8080, so a server must be there. */
 const ARTICLE = address('OPENLINE_ARTICLE_URL');
@@ -18,7 +18,10 @@ connection.onmessage = function (e) { console.log('Server: ' + e.data); };
 
 let browser;
 before(async () => { browser = await launch(); });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  closeServers();
+});
 
 test('from the console of the start page', { skip, timeout: 30_000 }, async () => {
   const { page, seen, context } = await openPage(browser, `${ARTICLE}/`);
@@ -32,7 +35,6 @@ test('in a page from another loopback port, as a development server has it', { s
   const { page, seen, context } = await openPage(browser, `${elsewhere.url}/`);
   await saysPing(page, seen);
   await context.close();
-  elsewhere.close();
 });
 
 async function saysPing(page, seen) {

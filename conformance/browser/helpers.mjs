@@ -15,9 +15,8 @@ export async function servePage(html) {
 /** Accepts every WebSocket, whoever asks, and sends it these messages: strings as text, buffers as binary. */
 export async function serveMessages(messages) {
   const server = createServer((_request, response) => response.writeHead(426).end());
-  const sockets = new Set();
   server.on('upgrade', (request, socket) => {
-    sockets.add(socket);
+    running.push({ close: () => socket.destroy() });
     socket.on('error', () => {}); // browsers leave as they like
     const key = request.headers['sec-websocket-key'];
     const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
@@ -25,15 +24,15 @@ export async function serveMessages(messages) {
     for (const message of messages) socket.write(frame(message));
     socket.resume();
   });
-  const served = await listening(server);
-  return {
-    ...served,
-    close() {
-      for (const socket of sockets) socket.destroy();
-      served.close();
-    },
-  };
+  return listening(server);
 }
+
+/** For the end of a test file, however it ended: a server that listens keeps its process alive. */
+export function closeServers() {
+  for (const each of running.splice(0)) each.close();
+}
+
+const running = [];
 
 /** RFC 6455 §5.2: one unmasked frame. */
 function frame(message) {
@@ -54,13 +53,12 @@ function frame(message) {
 async function listening(server) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address();
-  return {
-    port,
-    url: `http://127.0.0.1:${port}`,
+  running.push({
     close() {
       server.closeAllConnections();
       server.close();
     },
-  };
+  });
+  const { port } = server.address();
+  return { port, url: `http://127.0.0.1:${port}` };
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { launch, openPage, SERVER, ws } from './chromium.mjs';
-import { serveMessages, servePage } from './helpers.mjs';
+import { closeServers, serveMessages, servePage } from './helpers.mjs';
 
 const MIB = 1 << 20; // a message's limit, unless the server was told otherwise
 const EVIL = 'http://evil.example';
@@ -16,7 +16,10 @@ before(async () => {
   ({ page, context } = await openPage(browser, `${SERVER}/`));
   await teach(page);
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  closeServers();
+});
 
 describe('§5.6 messages come back as they went', () => {
   for (const [name, text] of Object.entries({
@@ -205,10 +208,6 @@ describe('§10.2 who may knock', () => {
   before(async () => {
     elsewhere = await servePage('<!doctype html><title>elsewhere</title>');
     anyone = await serveMessages([]);
-  });
-  after(() => {
-    elsewhere.close();
-    anyone.close();
   });
 
   test('a page from another loopback port may', options, async () => {

@@ -5,7 +5,7 @@
 
 const PRESETS = {
   '/test': { subprotocols: '', message: 'Ping', about: 'Echo: every message comes back as it went.' },
-  '/chat': { subprotocols: 'chat', message: 'Hello', about: 'Everyone here hears everyone. Open this page twice.' },
+  '/chat': { subprotocols: 'chat', message: 'Hello', about: 'Everyone here hears everyone else. Open this page twice.' },
   '/increment': {
     subprotocols: 'dumb-increment-protocol', message: 'reset\n',
     about: 'A counter, 20 numbers a second. “reset” and a newline starts it again from 0.',
@@ -301,9 +301,8 @@ function draw(entry) {
   meta.append(`${entry.kind} ${bytesText(entry.size)}`);
   if (entry.roundTrip !== undefined) meta.append(' · ', make('b', '', milliseconds(entry.roundTrip)));
 
-  const preview = entry.kind === 'text' ? cutText(entry.data) : hexDump(entry.data.subarray(0, PREVIEW.bytes));
+  const { preview, isCut } = entry.kind === 'text' ? cutText(entry.data) : cutBytes(entry.data);
   body.textContent = preview;
-  const isCut = entry.kind === 'text' ? preview !== visible(entry.data.slice(0, PREVIEW.chars + 1)) : entry.size > PREVIEW.bytes;
   if (isCut) row.append(showAll(entry, body, preview));
   return row;
 }
@@ -327,11 +326,14 @@ function showAll(entry, body, preview) {
 }
 
 function cutText(data) {
-  const lines = data.slice(0, PREVIEW.chars).split('\n');
-  let cut = lines.slice(0, PREVIEW.lines).join('\n');
-  if (cut.length === data.length) return visible(data);
-  if (/[\ud800-\udbff]$/.test(cut)) cut = cut.slice(0, -1); // never half a surrogate pair
-  return `${visible(cut)}…`;
+  const start = visible(data.slice(0, PREVIEW.chars + 1)); // one more than fits, so that what is longer differs
+  const cut = start.split('\n', PREVIEW.lines).join('\n').slice(0, PREVIEW.chars);
+  if (cut === start) return { preview: start, isCut: false };
+  return { preview: `${cut.replace(/[\ud800-\udbff]$/, '')}…`, isCut: true }; // never half a surrogate pair
+}
+
+function cutBytes(data) {
+  return { preview: hexDump(data.subarray(0, PREVIEW.bytes)), isCut: data.length > PREVIEW.bytes };
 }
 
 /** Characters that draw nothing, or redraw what is around them, are shown as what they are. */
