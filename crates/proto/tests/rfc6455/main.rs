@@ -11,6 +11,8 @@
 
 #[path = "../support/heard.rs"]
 mod heard;
+#[path = "../support/link.rs"]
+mod link;
 #[path = "../support/peer.rs"]
 mod peer;
 #[path = "../support/wire.rs"]
@@ -21,6 +23,7 @@ mod control;
 mod fragmentation;
 mod framing;
 mod limits;
+mod output;
 mod streaming;
 mod timing;
 mod utf8;
