@@ -309,7 +309,7 @@ impl Connection {
             self.clock.heard(now);
         }
         let received = self.reader.step(input, mode, self.role(), &self.config);
-        if self.reader.took_data() {
+        if self.reader.took_data() && !input.is_empty() {
             self.clock.data(self.reader.in_message(), now);
         }
         match &received {
