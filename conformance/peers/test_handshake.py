@@ -179,5 +179,5 @@ def test_an_unmasked_frame_is_1002_and_the_server_hangs_up(demo):
 def test_what_was_good_is_answered_before_what_was_not(demo):
     with opened(demo) as line:
         line.sends(b"\x81\x85\0\0\0\0Hello" + b"\x89\x81\0\0\0\0x" + b"\x83\x80\0\0\0\0")
-        line.expects(b"\x81\x05Hello\x8a\x01x")
+        line.expects(b"\x8a\x01x\x81\x05Hello")  # a Pong does not wait behind messages
         assert line.rest()[:1] == b"\x88"
