@@ -20,8 +20,10 @@ pub(crate) struct Driver<S> {
     pub(crate) connection: Connection,
     pub(crate) output: Output,
     pub(crate) input: Input,
-    /// A message that arrived while `output` was full.
-    held: Option<Incoming>,
+    /// What arrived last: it waits here for room in `output`, and lies here while it is lent.
+    incoming: Option<Incoming>,
+    /// Whether `incoming` was lent, and so is done with.
+    lent: bool,
     alarm: Alarm,
     /// When bytes were last read.
     heard: Instant,
@@ -67,7 +69,8 @@ impl<S> Driver<S> {
             connection,
             output: Output::new(),
             input: Input::new(leftover),
-            held: None,
+            incoming: None,
+            lent: false,
             alarm: Alarm::default(),
             heard: now(),
             unflushed: false,
@@ -88,20 +91,23 @@ impl<S> Driver<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    /// Advances everything until a message, or the end, is there: `None` after a clean end, and ever after.
+    /// Advances everything until a message, or the end, is there: `false` after a clean end, and ever after.
     ///
     /// Every frame that was read is handled before what is queued is written, in one write if the socket takes it; then
     /// it reads again. Dropping the future that polls this loses nothing: all state is here.
-    pub(crate) fn poll_io(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>, Error>> {
+    pub(crate) fn poll_io(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if mem::take(&mut self.lent) {
+            self.incoming = None;
+        }
         if self.ended {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(false));
         }
         loop {
-            if self.held.is_none() {
-                self.held = self.next_incoming(want);
+            if self.incoming.is_none() {
+                self.next_incoming(want);
             }
-            if self.held.is_some() && self.connection.has_room(&self.output) {
-                return Poll::Ready(Ok(self.held.take()));
+            if self.incoming.is_some() && self.connection.has_room(&self.output) {
+                return Poll::Ready(Ok(true));
             }
             if self.connection.io_state() == IoState::Closed {
                 return Poll::Ready(self.end(None));
@@ -113,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.failure.get_or_insert(Error::Io(error));
                 continue;
             }
-            if self.held.is_some() {
+            if self.incoming.is_some() {
                 if self.connection.has_room(&self.output) {
                     continue;
                 }
@@ -177,11 +183,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// Whether what arrived is a part of a message.
+    pub(crate) fn has_part(&self) -> bool {
+        matches!(self.incoming, Some(Incoming::Part(..)))
+    }
+
+    /// What arrived, for the application to own.
+    pub(crate) fn take_incoming(&mut self) -> Option<Incoming> {
+        self.incoming.take()
+    }
+
+    /// What arrived, for the application to look at until it asks for more.
+    #[inline]
+    pub(crate) fn lend_incoming(&mut self) -> Option<(&Incoming, &[u8], &mut Connection, &mut Output)> {
+        self.lent = true;
+        let Self { incoming, input, connection, output, .. } = self;
+        incoming.as_ref().map(|incoming| (incoming, input.last(), connection, output))
+    }
+
     /// Handles what was read, frame by frame, until a message is whole.
     #[inline]
-    fn next_incoming(&mut self, want: Want) -> Option<Incoming> {
+    fn next_incoming(&mut self, want: Want) {
         if matches!(want, Want::Messages) && self.input.is_empty() {
-            return None;
+            return;
         }
         loop {
             let unread = self.input.begin();
@@ -194,11 +218,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Ok(received) => {
                     self.input.at += received.consumed;
                     match received.event {
-                        Some(Event::Message(arrival)) => return Some(Incoming::Message(arrival)),
-                        Some(Event::Part { kind, payload, last }) => return Some(Incoming::Part(kind, payload, last)),
+                        Some(Event::Message(arrival)) => self.incoming = Some(Incoming::Message(arrival)),
+                        Some(Event::Part { kind, payload, last }) => {
+                            self.incoming = Some(Incoming::Part(kind, payload, last));
+                        }
                         // Answered by the connection; nobody here asks for the others.
-                        Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) => {}
-                        None => {}
+                        Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => {}
                     }
                 }
                 Err(error) => {
@@ -206,15 +231,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     self.input.at = self.input.end;
                 }
             }
-            if !any || self.input.is_empty() {
-                return None;
+            if self.incoming.is_some() || !any || self.input.is_empty() {
+                return;
             }
         }
     }
 
     /// The closing handshake is over, or failed: what is queued was written. Ends our direction, then waits for the
     /// peer to end its own, so that a reset does not overtake our last frames (§7.1.1).
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>, Error>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         loop {
             if self.connection.io_state() == IoState::Closed {
                 return Poll::Ready(self.end(None));
@@ -243,14 +268,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// TCP is gone, or is no longer worth anything. Says how it ended, once.
-    fn end(&mut self, error: Option<io::Error>) -> Result<Option<Incoming>, Error> {
+    fn end(&mut self, error: Option<io::Error>) -> Result<bool, Error> {
         self.connection.receive_eof();
         self.ended = true;
         self.input.put_back();
         self.output = Output::new();
         let clean = self.connection.closed().is_some_and(|closed| closed.is_clean());
         match (self.failure.take(), error) {
-            (Some(Error::Io(_)), _) | (None, _) if clean => Ok(None),
+            (Some(Error::Io(_)), _) | (None, _) if clean => Ok(false),
             (Some(failure), _) => Err(failure),
             (None, Some(error)) => Err(Error::Io(error)),
             (None, None) => Err(Error::Aborted),

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use openline_proto::handshake::{Negotiated, Subprotocol};
 use openline_proto::{
-    Arrival, Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Payload, Role,
+    Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Role,
     SendError, SharedMessage,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,8 +42,6 @@ use crate::split::{self, Receiver, Sender};
 #[derive(Debug)]
 pub struct WebSocket<S = TcpStream> {
     driver: Driver<S>,
-    /// What `recv_ref` lends, when it does not lie in the input.
-    lent: Option<Arrival>,
     subprotocol: Option<Subprotocol>,
 }
 
@@ -78,7 +76,6 @@ impl<S> WebSocket<S> {
         connection.jitter(seed::jitter());
         Self {
             driver: Driver::new(stream, connection, leftover),
-            lent: None,
             subprotocol: negotiated.subprotocol().cloned(),
         }
     }
@@ -146,9 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub async fn recv_ref(&mut self) -> Result<Option<(MessageRef<'_>, Reply<'_>)>, Error> {
-        self.lent = poll_fn(|cx| self.driver.poll_arrival(cx)).await?;
-        let Driver { connection, output, input, .. } = &mut self.driver;
-        Ok(self.lent.as_ref().map(|arrival| (arrival.lend(input.last()), Reply { connection, output })))
+        if !poll_fn(|cx| self.driver.poll_whole(cx)).await? {
+            return Ok(None);
+        }
+        Ok(self.driver.lend_incoming().and_then(|(incoming, input, connection, output)| match incoming {
+            Incoming::Message(arrival) => Some((arrival.lend(input), Reply { connection, output })),
+            Incoming::Part(..) => None,
+        }))
     }
 
     /// The next piece of a message, as it comes, so that a message of any length takes no memory. Raise
@@ -267,27 +268,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    pub(crate) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Arrival>, Error>> {
+    /// Waits until `incoming` is a whole message; `false` at the end.
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         loop {
-            match ready!(self.poll_io(Want::Messages, cx))? {
-                Some(Incoming::Message(arrival)) => return Poll::Ready(Ok(Some(arrival))),
-                // A part that waited for room while the application changed its mind.
-                Some(Incoming::Part(..)) => {}
-                None => return Poll::Ready(Ok(None)),
+            let any = ready!(self.poll_io(Want::Messages, cx))?;
+            if any && self.has_part() {
+                // It waited for room while the application changed its mind.
+                self.take_incoming();
+                continue;
             }
+            return Poll::Ready(Ok(any));
         }
     }
 
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        let arrival = ready!(self.poll_arrival(cx))?;
-        Poll::Ready(Ok(arrival.map(|arrival| arrival.into_message(self.input.last()))))
+        ready!(self.poll_whole(cx))?;
+        Poll::Ready(Ok(self.take_incoming().and_then(|incoming| match incoming {
+            Incoming::Message(arrival) => Some(arrival.into_message(self.input.last())),
+            Incoming::Part(..) => None,
+        })))
     }
 
     pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Error>> {
-        let part = |kind, payload: Payload, last, input: &[u8]| Part { kind, bytes: payload.into_bytes(input), last };
-        let incoming = ready!(self.poll_io(Want::Parts, cx))?;
-        Poll::Ready(Ok(incoming.map(|incoming| match incoming {
-            Incoming::Part(kind, payload, last) => part(kind, payload, last, self.input.last()),
+        ready!(self.poll_io(Want::Parts, cx))?;
+        Poll::Ready(Ok(self.take_incoming().map(|incoming| match incoming {
+            Incoming::Part(kind, payload, last) => Part { kind, bytes: payload.into_bytes(self.input.last()), last },
             Incoming::Message(arrival) => {
                 let message = arrival.into_message(self.input.last());
                 Part { kind: message.kind(), bytes: message.into_bytes(), last: true }
@@ -405,7 +410,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, M: Into<Message>> Sink<M> for WebSocket<
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(CloseCode::NORMAL);
-        while ready!(self.driver.poll_arrival(cx))?.is_some() {}
+        while ready!(self.driver.poll_message(cx))?.is_some() {}
         Poll::Ready(Ok(()))
     }
 }
