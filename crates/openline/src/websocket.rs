@@ -10,8 +10,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use openline_proto::handshake::{Negotiated, Subprotocol};
 use openline_proto::{
-    Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Role,
-    SendError, SharedMessage,
+    Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Role, SendError,
+    SharedMessage,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -74,10 +74,7 @@ impl<S> WebSocket<S> {
             Role::Client => Connection::client(negotiated, config, seed::fresh(), now()),
         };
         connection.jitter(seed::jitter());
-        Self {
-            driver: Driver::new(stream, connection, leftover),
-            subprotocol: negotiated.subprotocol().cloned(),
-        }
+        Self { driver: Driver::new(stream, connection, leftover), subprotocol: negotiated.subprotocol().cloned() }
     }
 
     /// The subprotocol that the opening handshake agreed on.
