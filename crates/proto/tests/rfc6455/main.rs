@@ -9,6 +9,8 @@
 //!
 //! What is expected of a client is written without its masks, which nobody can predict (§5.3).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 #[path = "../support/heard.rs"]
 mod heard;
 #[path = "../support/link.rs"]

@@ -68,7 +68,7 @@ fn a_ping_goes_out_at_the_next_border_of_a_long_backlog() {
     for mut plain in Peer::both() {
         let queue = |connection: &mut Connection, output: &mut Output| {
             for i in 0..400_u32 {
-                connection.send(&vec![i as u8; 50 + i as usize % 160], output).unwrap();
+                connection.send(vec![i as u8; 50 + i as usize % 160], output).unwrap();
                 if i % 67 == 0 {
                     connection.send(vec![i as u8; 4096], output).unwrap();
                     connection.send_shared(&SharedMessage::new(&[i as u8; 5000]), output).unwrap();

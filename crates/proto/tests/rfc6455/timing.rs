@@ -57,7 +57,7 @@ mod keepalive {
                 waits_for_the_ping(&mut peer);
                 peer.expects(b"\x89\0");
                 peer.waits(3 * SECOND - TICK).unwrap();
-                peer.sends(&peer.frames(sign));
+                peer.sends(peer.frames(sign));
                 peer.takes();
                 assert!(peer.next_timeout() > Some(8 * SECOND), "the next is a ping");
             }
