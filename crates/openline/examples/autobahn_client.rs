@@ -8,11 +8,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(url), Some(agent)) = (arguments.next(), arguments.next()) else {
         return Err("usage: autobahn_client URL AGENT".into());
     };
-    let client = Client::new().config(Config {
-        max_frame_bytes: 32 << 20,
-        max_message_bytes: 32 << 20,
-        ..Config::default()
-    });
+    let client =
+        Client::new().config(Config { max_frame_bytes: 32 << 20, max_message_bytes: 32 << 20, ..Config::default() });
     let (mut socket, _) = client.connect(&format!("{url}/getCaseCount")).await?;
     let cases: u32 = socket.recv().await?.and_then(|count| count.as_text()?.parse().ok()).ok_or("no case count")?;
 

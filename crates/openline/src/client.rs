@@ -302,7 +302,9 @@ impl fmt::Display for ConnectError {
             Self::Timeout(timeout) => write!(f, "no WebSocket after {timeout:?}"),
             Self::Closed => f.write_str("the server closed the connection without an answer"),
             Self::Head(error) => write!(f, "the server does not answer in HTTP/1.1: {error}"),
-            Self::Refused(refused) => write!(f, "the server answered {} instead of opening a WebSocket", refused.status),
+            Self::Refused(refused) => {
+                write!(f, "the server answered {} instead of opening a WebSocket", refused.status)
+            }
             Self::Response(error) => error.fmt(f),
             Self::Io(error) => write!(f, "the line failed: {error}"),
         }

@@ -25,13 +25,15 @@
 //! on it, answers pings and runs its deadlines while it receives, and writes everything that one read asked for in one
 //! write. The protocol itself, without I/O, is in [`proto`].
 //!
-//! Features: `hyper` for [`WebSocket::from_upgraded`], `axum` for an extractor. Neither changes what is here without
-//! them.
+//! Features: `hyper` for `upgrade` and `WebSocket::from_upgraded`, `axum` for an extractor, `http2` for WebSockets over
+//! HTTP/2 with either. None of them changes what is here without them.
 
 pub mod http1;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "hyper")]
+mod upgrade;
 #[cfg(feature = "hyper")]
 mod upgraded;
 
@@ -59,4 +61,8 @@ pub use openline_proto::{
     SharedMessage, Text, TimedOut, handshake,
 };
 pub use split::{Receiver, Sender};
+#[cfg(feature = "hyper")]
+pub use upgrade::{Upgrade, upgrade};
+#[cfg(feature = "hyper")]
+pub use upgraded::UpgradedStream;
 pub use websocket::{BinaryWriter, Part, Reply, TextWriter, WebSocket};

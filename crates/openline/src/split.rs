@@ -81,11 +81,7 @@ impl<S> Half<S> {
     }
 
     /// Polls the shared driver; whatever it waits for will wake this half too. The lock is never held over an await.
-    fn poll<T>(
-        &self,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
+    fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
         {
             let mut mine = lock(&self.shared.wakers.0[self.side as usize]);
             if !mine.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
