@@ -59,11 +59,6 @@ impl Lines {
         std::mem::take(&mut book.untold).into_values().collect()
     }
 
-    /// Whether newcomers are too late.
-    pub fn are_closing(&self) -> bool {
-        self.book().farewell.is_some()
-    }
-
     /// How many are open.
     pub fn count(&self) -> usize {
         *self.count.borrow()
@@ -118,11 +113,9 @@ mod tests {
         let (mut first, mut second) = (lines.open(), lines.open());
         drop(lines.open());
         assert_eq!(lines.count(), 2);
-        assert!(!lines.are_closing());
 
         let untold = lines.farewell(GOODBYE);
         assert_eq!(untold.len(), 2);
-        assert!(lines.are_closing());
         let mut late = lines.open();
         assert_eq!(late.told_to_close().await, GOODBYE);
 

@@ -27,7 +27,7 @@ pub(crate) struct Site {
     /// One permit per connection.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) refusals: Arc<Semaphore>,
-    /// Connections that wait for a request wait no longer.
+    /// The server ends: who waits for a request waits no longer, and newcomers are too late.
     pub(crate) closing: CancellationToken,
 }
 
@@ -46,7 +46,7 @@ impl Site {
 
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?
     pub(crate) fn admit<B>(&self, request: &Request<B>, reach: Reach) -> Result<Endpoint, Box<Response<Bytes>>> {
-        if self.lines.are_closing() {
+        if self.closing.is_cancelled() {
             return Err(Box::new(answer::closing()));
         }
         self.config.knock.admit(request, reach).map_err(|refusal| Box::new(answer::refused(&refusal)))?;

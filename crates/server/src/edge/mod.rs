@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::Response;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -30,20 +31,23 @@ use self::guard::{End, HeadGuard};
 use crate::knock::Reach;
 use crate::site::Site;
 
-/// What is to be done with a connection that was accepted: serve it, say that the house is full, or (`None`) drop it.
+/// What is to be done with a connection that was accepted: serve it, say why not, or (`None`) drop it.
 pub(crate) fn enter(
     stream: TcpStream,
     peer: SocketAddr,
     reach: Reach,
     site: &Arc<Site>,
 ) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let (slot, is_full) = match site.slots.clone().try_acquire_owned() {
-        Ok(slot) => (slot, false),
-        Err(_) => (site.refusals.clone().try_acquire_owned().ok()?, true),
+    let (slot, refusal) = match site.slots.clone().try_acquire_owned() {
+        Ok(slot) => (slot, site.closing.is_cancelled().then(answer::closing)),
+        Err(_) => (site.refusals.clone().try_acquire_owned().ok()?, Some(answer::full())),
     };
     let site = site.clone();
     Some(async move {
-        let ended = if is_full { Box::pin(refuse(stream, site)).await } else { serve(stream, peer, reach, site).await };
+        let ended = match refusal {
+            None => serve(stream, peer, reach, site).await,
+            Some(refusal) => Box::pin(refuse(stream, refusal, &site)).await,
+        };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "the connection broke");
         }
@@ -54,12 +58,12 @@ pub(crate) fn enter(
 /// Who is refused anyway has this long to send a request.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Over the cap: the request is read, so that the answer arrives, and no more is done about it.
-async fn refuse(stream: TcpStream, site: Arc<Site>) -> io::Result<()> {
+/// The request is read, so that the answer arrives, and no more is done about it.
+async fn refuse(stream: TcpStream, refusal: Response<Bytes>, site: &Site) -> io::Result<()> {
     let mut guard = HeadGuard::new(stream, site.config.head.clone());
     let _ = timeout(REFUSAL_PATIENCE, guard.ready()).await;
     let (_, _, stream) = guard.into_end();
-    answer::send_and_close(stream, answer::full()).await
+    answer::send_and_close(stream, refusal).await
 }
 
 async fn serve<S>(stream: S, peer: SocketAddr, reach: Reach, site: Arc<Site>) -> io::Result<()>

@@ -259,3 +259,18 @@ async fn waiting_connections_end_with_the_server() {
     second.await.unwrap().ok();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+/// The deadlines of requests end with the handshake.
+#[tokio::test(start_paused = true)]
+async fn a_line_is_no_request() {
+    let mut peer = connect();
+    peer.write_all(UPGRADE.as_bytes()).await.unwrap();
+    let mut response = vec![0; 129];
+    peer.read_exact(&mut response).await.unwrap();
+    assert!(response.starts_with(b"HTTP/1.1 101 ") && response.ends_with(b"\r\n\r\n"));
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    peer.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
+    let mut echo = [0; 4];
+    peer.read_exact(&mut echo).await.unwrap();
+    assert_eq!(&echo, b"\x81\x02hi");
+}
