@@ -15,6 +15,8 @@
 mod heard;
 #[path = "../support/link.rs"]
 mod link;
+#[path = "../support/pair.rs"]
+mod pair;
 #[path = "../support/peer.rs"]
 mod peer;
 #[path = "../support/wire.rs"]
@@ -25,7 +27,9 @@ mod control;
 mod fragmentation;
 mod framing;
 mod limits;
+mod lines;
 mod output;
+mod races;
 mod streaming;
 mod timing;
 mod utf8;

@@ -1,5 +1,5 @@
 //! Deadlines of one end, to the instant (§5.5.2, §7.1.1, §7.2.1): keepalive, silence, stalls, and who is to blame for them.
-//! Both ends together are in `pair`.
+//! Both ends together are in `lines`.
 
 use std::time::Duration;
 
