@@ -6,7 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::task::Poll;
 use std::time::Duration;
 
-use openline::proto::handshake::Origin;
+use openline::proto::handshake::{Origin, Subprotocol};
 use openline::{Client, CloseCode, Closed, ConnectError, Error, Message, Receiver, Sender, WebSocket};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -26,8 +26,8 @@ pub(super) struct Args {
     url: String,
 
     /// Offer this subprotocol; may be repeated, the first is preferred
-    #[arg(short, long, value_name = "NAME")]
-    subprotocol: Vec<String>,
+    #[arg(short, long, value_name = "NAME", value_parser = units::subprotocol)]
+    subprotocol: Vec<Subprotocol>,
 
     /// Send this header field with the request; may be repeated
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = units::header)]
@@ -143,7 +143,10 @@ async fn talk(socket: WebSocket<TcpStream>, args: Args, mut signals: Signals) ->
         let code = tokio::select! {
             () = talking => CloseCode::NORMAL,
             () = nobody_reads.notified() => CloseCode::GOING_AWAY,
-            _ = signals.next() => CloseCode::GOING_AWAY,
+            _ = signals.next() => {
+                say(format_args!("closing with 1001; a second Ctrl-C exits at once"));
+                CloseCode::GOING_AWAY
+            }
         };
         // What became of it, the receiver hears.
         let _ = sender.close(code).await;
@@ -250,22 +253,28 @@ async fn receive(
             Poll::Pending if !batch.is_empty() => Poll::Ready(None),
             next => next.map(Some),
         });
-        match next.await.transpose()? {
-            Some(Some(message)) => {
+        let end = match next.await {
+            Some(Ok(Some(message))) => {
                 last_heard.set(Instant::now());
                 show(&message, binary, is_terminal, &mut batch);
                 if batch.len() < BATCH_BYTES {
                     continue;
                 }
+                None
             }
-            Some(None) if batch.is_empty() => return Ok(()),
-            Some(None) | None => {}
-        }
+            Some(Ok(None)) => Some(Ok(())),
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        };
         let written = async {
             stdout.write_all(&batch).await?;
             stdout.flush().await
         };
-        if written.await.is_err() {
+        let written = written.await;
+        if let Some(end) = end {
+            return end;
+        }
+        if written.is_err() {
             // `| head` has seen enough. The rest is received, so that the closing handshake comes through.
             nobody_reads.notify_one();
             while receiver.recv().await?.is_some() {}

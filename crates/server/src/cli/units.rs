@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use openline::proto::handshake::{Host, Origin};
+use http::{HeaderName, HeaderValue, Uri};
+use openline::proto::handshake::{ClientHandshake, Host, Origin, Subprotocol};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Listen;
@@ -109,12 +110,23 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     }
 }
 
-/// A header field, as curl takes it.
+/// A header field, as curl takes it, that is not the handshake's own.
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, value)) => Ok((name.to_owned(), value.trim().to_owned())),
-        None => Err("a header field has a colon: 'Name: value'".to_owned()),
-    }
+    let (name, value) = text.split_once(':').ok_or("a header field has a colon: 'Name: value'")?;
+    let value = value.trim();
+    let allowed =
+        ClientHandshake::new(&Uri::from_static("ws://localhost/"), [0; 16]).map_err(|error| error.to_string())?;
+    let field = (HeaderName::try_from(name), HeaderValue::try_from(value));
+    let (Ok(parsed_name), Ok(parsed_value)) = field else {
+        return Err("its name or value has characters that are not allowed".to_owned());
+    };
+    allowed.header(parsed_name, parsed_value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A subprotocol's name.
+pub(super) fn subprotocol(text: &str) -> Result<Subprotocol, String> {
+    Subprotocol::new(text).map_err(|error| error.to_string())
 }
 
 /// What tracing understands.

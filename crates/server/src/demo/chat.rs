@@ -27,11 +27,10 @@ pub(super) fn accept(offer: &Offer) -> Acceptance {
     Acceptance { subprotocol: subprotocol.cloned(), ..Acceptance::default() }
 }
 
-pub(super) async fn run<S>(socket: &mut WebSocket<S>, room: &Room, max_outbox_bytes: usize) -> Result<(), Error>
+pub(super) async fn run<S>(socket: &mut WebSocket<S>, member: Member<'_>) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let member = room.join(max_outbox_bytes);
     let ended = tokio::select! {
         biased;
         () = member.outbox.overflowed.notified() => None,
@@ -73,7 +72,7 @@ struct Members {
 }
 
 impl Room {
-    fn join(&self, max_outbox_bytes: usize) -> Member<'_> {
+    pub(super) fn join(&self, max_outbox_bytes: usize) -> Member<'_> {
         let outbox = Arc::new(Outbox::new(max_outbox_bytes));
         let mut members = lock(&self.members);
         let id = members.next;
@@ -85,7 +84,7 @@ impl Room {
 
 /// One who is here, until dropped.
 #[derive(Debug)]
-struct Member<'a> {
+pub(crate) struct Member<'a> {
     id: u64,
     outbox: Arc<Outbox>,
     room: &'a Room,

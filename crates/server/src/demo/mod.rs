@@ -67,14 +67,33 @@ impl Socket {
         }
     }
 
+    /// Takes a place there. Before the handshake is answered: whoever reads the answer is in.
+    pub(crate) fn enter(self, site: &Site) -> Place<'_> {
+        match self {
+            Self::Test => Place::Test,
+            Self::Chat => Place::Chat(site.demo.room.join(site.config.line.max_output_bytes)),
+            Self::Increment => Place::Increment,
+        }
+    }
+}
+
+/// What a line is to an endpoint.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    Test,
+    Chat(chat::Member<'a>),
+    Increment,
+}
+
+impl Place<'_> {
     /// Serves an open line until it ends.
-    pub(crate) async fn run<S>(self, socket: &mut WebSocket<S>, site: &Site) -> Result<(), Error>
+    pub(crate) async fn run<S>(self, socket: &mut WebSocket<S>) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         match self {
             Self::Test => test::run(socket).await,
-            Self::Chat => chat::run(socket, &site.demo.room, site.config.line.max_output_bytes).await,
+            Self::Chat(member) => chat::run(socket, member).await,
             Self::Increment => increment::run(socket).await,
         }
     }

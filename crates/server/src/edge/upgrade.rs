@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use openline::proto::Role;
 use openline::proto::handshake::{Negotiated, Offer, Rejection};
-use openline::{Error, WebSocket, http1};
+use openline::{WebSocket, http1};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::answer;
@@ -32,12 +32,20 @@ where
         Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
     };
     drop(request);
+    let mut line = site.lines.open();
+    let place = endpoint.enter(site);
     stream.write_all(&response).await?;
     drop(response);
     let mut socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
     drop((leftover, negotiated));
     tracing::debug!(%peer, ?endpoint, "a line opened");
-    match run(&mut socket, endpoint, site).await {
+    // The endpoint has the line until either ends, or until the server does.
+    let ended = tokio::select! {
+        biased;
+        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
+        ended = place.run(&mut socket) => ended,
+    };
+    match ended {
         Ok(()) => tracing::debug!(%peer, "the line closed"),
         Err(error) => tracing::debug!(%peer, %error, "the line broke"),
     }
@@ -58,17 +66,4 @@ fn decide(
     let acceptance = endpoint.accept(&offer)?;
     let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
     Ok((endpoint, http1::encode_response(&response), negotiated))
-}
-
-/// The endpoint has the line until either ends, or until the server does.
-async fn run<S>(socket: &mut WebSocket<S>, endpoint: Socket, site: &Site) -> Result<(), Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut line = site.lines.open();
-    tokio::select! {
-        biased;
-        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
-        ended = endpoint.run(socket, site) => ended,
-    }
 }

@@ -1,7 +1,7 @@
 //! A server in this process, a raw connection to it, and the binary.
 
 #![allow(dead_code, unreachable_pub)] // each test takes what it needs
-#![allow(clippy::unwrap_used)] // these are tests, though clippy sees no `#[test]` here
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -170,7 +170,12 @@ pub struct Program {
 
 pub fn openline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openline"));
-    command.args(args).env_remove("RUST_LOG").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(args);
+    piped(command)
+}
+
+pub fn piped(mut command: Command) -> Command {
+    command.env_remove("RUST_LOG").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     command
 }
