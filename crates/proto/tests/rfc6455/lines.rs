@@ -158,7 +158,7 @@ fn a_slow_line_is_not_a_dead_one() {
     all_is_well(&pair);
     assert!(pair.client.heard().contains(&Heard::binary(&[7; 1 << 20])));
 
-    let mut pair = self::pair(Config::default(), Config::default());
+    let mut pair = self::pair(quiet(), quiet());
     pair.server.connection.send(vec![7; 1 << 20], &mut pair.server.output).unwrap();
     while pair.client.heard.is_empty() || !pair.server.output.is_empty() {
         pair.client.reads = false;
