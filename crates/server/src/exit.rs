@@ -15,7 +15,7 @@ pub enum Exit {
     CannotListen = 3,
     /// `connect`: no connection came about: the name does not resolve, nobody listens there, or nobody answers.
     CannotConnect = 4,
-    /// `connect`: the server answered the opening handshake with something else than an open line.
+    /// `connect`: the opening handshake failed: the server refused it, or accepted it wrongly.
     Refused = 5,
     /// `connect`: the line ended badly: without a closing handshake, or with a close code that reports an error.
     EndedBadly = 6,
@@ -39,8 +39,8 @@ Exit codes:
     2  the command line makes no sense
     3  serve: cannot listen on an address
     4  connect: no connection: unknown name, nobody listens, nobody answers
-    5  connect: the server refused the opening handshake
-    6  connect: the line ended badly: no closing handshake, or an error's close code
+    5  connect: the opening handshake failed: refused, or answered wrongly
+    6  connect: the line ended badly: broken off, or closed for an error
     7  connect: the peer broke the WebSocket protocol
   130  a second Ctrl-C (or SIGTERM) cut the ending short";
 

@@ -56,19 +56,21 @@ pub(super) struct Args {
 
 const AFTER_HELP: &str = "\
 What goes where:
-  Each line of stdin is sent as a text message, without its end of line. Each text message is a line on
-  stdout, each binary one a line of hex that begins with 0x; see --binary. All else goes to stderr.
+  Each line of stdin is sent as a text message, without its end of line. Each
+  text message that comes is a line on stdout, each binary one a line of hex
+  that begins with 0x; but see --binary. All else goes to stderr.
 
 How it ends:
-  When stdin ends and --wait is over, or with Ctrl-C, the line is closed (1000, 1001). stderr says how it
-  ended; the exit code is 0 after a clean end with 1000, 1001 or no code, see openline --help for others.
+  The line is closed when stdin has ended and nothing came for --wait (1000), or
+  with Ctrl-C (1001). stderr says how it ended. The exit code is 0 after a clean
+  end with 1000, 1001 or no code; openline --help lists the others.
 
 Examples:
   openline connect :8080/test
   echo hi | openline connect :8080/test
   openline connect ws://localhost:8080/chat --subprotocol chat
   openline connect :8080/increment -s dumb-increment-protocol | head -n 5
-  openline connect ws://example.com/feed -H 'Authorization: Bearer TOKEN' < /dev/null --wait 1h";
+  openline connect ws://example.com/ -H 'Authorization: Bearer TOKEN'";
 
 pub(super) async fn run(args: Args) -> Exit {
     let mut signals = match Signals::new() {

@@ -18,7 +18,7 @@ use crate::exit::{self, Exit};
 /// A WebSocket server to try things on, and a client for the shell
 #[derive(Debug, Parser)]
 #[command(name = "openline", version, styles = STYLES, max_term_width = 100)]
-#[command(before_help = EXAMPLES, after_help = exit::HELP, arg_required_else_help = true)]
+#[command(help_template = TEMPLATE, before_help = EXAMPLES, after_help = exit::HELP, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,9 +36,12 @@ enum Command {
 
 const EXAMPLES: &str = "\
 Try this:
-  openline serve                                  a server, and a page at http://localhost:8080
-  openline connect :8080/chat                     a line to it: type, and read; twice, and you can talk
-  echo hi | openline connect :8080/test           a line in a pipe: prints \"hi\" and is done";
+  openline serve                          a server, and a page to play with
+  openline connect :8080/chat             type, and read; twice, and you can talk
+  echo hi | openline connect :8080/test   in a pipe: prints \"hi\" and is done";
+
+/// What it is, then examples: who reads on knows what they look for.
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())

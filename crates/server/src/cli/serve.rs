@@ -92,23 +92,27 @@ const TIMES: &str = "Times (500ms, 10s, 2m)";
 
 const AFTER_HELP: &str = "\
 Who is answered:
-  The demo has no login, so it keeps to this machine. It answers for localhost, for IP addresses and for
-  each --host, and lets in pages of this machine (any port), of its own, and of each --allow-origin.
-  Programs send no Origin and are let in. What came through a proxy (Forwarded, X-Forwarded-For, Via) is not.
-  On an address that others can reach, only what --host and --allow-origin name is answered; without
-  either, the server does not start there. Neither is a login: whoever can send the name is in.
+  The demo has no login, so it keeps to this machine. It answers for localhost,
+  for IP addresses and for each --host, and lets in pages of this machine (on
+  any port), its own pages, and those of each --allow-origin. Programs, which
+  send no Origin, are let in. What came through a proxy is not: requests with
+  Forwarded, X-Forwarded-For or Via.
+  On an address that other machines can reach, only what --host and
+  --allow-origin name is answered, and without either the server does not start
+  there. Neither is a login: whoever sends the right name is in.
 
 How it ends:
-  Ctrl-C (SIGINT) closes every line at once, with 1001. SIGTERM drains: newcomers get 503, lines are closed
-  with 1012, spread over --drain-window. Both wait --shutdown-timeout for closing handshakes (after the
-  window), then exit with 0. A second signal exits at once, with 130.
+  Ctrl-C (SIGINT) closes every line at once, with 1001. SIGTERM drains: it
+  answers newcomers 503 and closes the lines with 1012, one after the other over
+  --drain-window. Both then wait for closing handshakes, --shutdown-timeout at
+  most, and exit with 0. A second signal exits at once, with 130.
 
 Examples:
   openline serve
   openline serve --listen :9000
   openline serve --listen 0.0.0.0:8080 --host chat.lan
   openline serve --allow-origin https://app.example.com
-  openline serve --max-message-bytes 16MiB --max-frame-bytes 16MiB --ping-interval 5s";
+  openline serve --max-message-bytes 16MiB --max-frame-bytes 16MiB";
 
 impl Args {
     pub(super) fn threads(&self) -> usize {

@@ -53,7 +53,8 @@ pub(crate) fn not_found(path: &str) -> Response<Bytes> {
 
 /// RFC 9110 §15.5.6: a 405 names what is allowed.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
-    let answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("Only {allowed} is understood here."));
+    let answer =
+        text(StatusCode::METHOD_NOT_ALLOWED, format!("This is not the method for what is here: send {allowed}."));
     with(answer, ALLOW, allowed)
 }
 

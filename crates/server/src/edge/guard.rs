@@ -114,6 +114,11 @@ impl<S> HeadGuard<S> {
         self.verified > 0
     }
 
+    /// Whether the peer has sent anything that hyper has not seen.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// Moves the border between what is verified and what is not, as far as the bytes that are here allow.
     fn verify(&mut self) {
         while self.end.is_none() {

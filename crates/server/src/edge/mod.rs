@@ -46,7 +46,7 @@ pub(crate) fn enter(
     Some(async move {
         let ended = match refusal {
             None => serve(stream, peer, reach, site).await,
-            Some(refusal) => Box::pin(refuse(stream, refusal, &site)).await,
+            Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, site.config.head.clone()), refusal)).await,
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "the connection broke");
@@ -59,8 +59,10 @@ pub(crate) fn enter(
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The request is read, so that the answer arrives, and no more is done about it.
-async fn refuse(stream: TcpStream, refusal: Response<Bytes>, site: &Site) -> io::Result<()> {
-    let mut guard = HeadGuard::new(stream, site.config.head.clone());
+async fn refuse<S>(mut guard: HeadGuard<S>, refusal: Response<Bytes>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let _ = timeout(REFUSAL_PATIENCE, guard.ready()).await;
     let (_, _, stream) = guard.into_end();
     answer::send_and_close(stream, refusal).await
@@ -90,8 +92,15 @@ where
     let mut guard = HeadGuard::new(stream, site.config.head.clone());
     // Most connections begin with an upgrade, and those have no use for hyper.
     tokio::select! {
+        biased;
         ready = guard.ready() => ready?,
-        () = site.closing.cancelled() => return Ok(None),
+        () = site.closing.cancelled() => {
+            // Who has begun to ask is answered; who keeps a connection for later has nothing to hear.
+            if guard.has_begun() {
+                refuse(guard, answer::closing()).await?;
+            }
+            return Ok(None);
+        }
     }
     if !guard.shows_something() {
         return Ok(Some(guard.into_end()));

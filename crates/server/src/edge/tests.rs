@@ -210,6 +210,19 @@ async fn everything_has_a_deadline() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_read_has_a_deadline_too() {
+    let (mut peer, stream) = duplex(1 << 16);
+    peer.write_all(format!("{POST}Content-Length: 5\r\n\r\nhel").as_bytes()).await.unwrap();
+    let start = Instant::now();
+    let mut guard = HeadGuard::new(stream, Config::default().head);
+    let mut shown = String::new();
+    guard.read_to_string(&mut shown).await.unwrap();
+    assert!(shown.ends_with("\r\n\r\nhel"));
+    assert!(matches!(guard.into_end(), (Some(End::Body), _, _)));
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
 /// The deadline of a head counts from its first byte, and not from each of them.
 #[tokio::test(start_paused = true)]
 async fn dribbling_does_not_help() {
@@ -258,6 +271,20 @@ async fn waiting_connections_end_with_the_server() {
     drop(idle);
     second.await.unwrap().ok();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asking_when_the_server_ends_is_answered() {
+    let site = Site::new(Config::default());
+    let (mut peer, stream) = duplex(1 << 16);
+    tokio::spawn(super::serve(stream, ([127, 0, 0, 1], 1).into(), Reach::Loopback, site.clone()));
+    let (half, rest) = UPGRADE.split_at(20);
+    peer.write_all(half.as_bytes()).await.unwrap();
+    tokio::task::yield_now().await;
+    site.closing.cancel();
+    tokio::task::yield_now().await;
+    peer.write_all(rest.as_bytes()).await.unwrap();
+    assert_eq!(answers(peer).await, [(503, true)]);
 }
 
 /// The deadlines of requests end with the handshake.
