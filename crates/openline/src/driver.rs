@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use openline_proto::{Arrival, Connection, Event, IoState, Output, Payload};
+use openline_proto::{Arrival, Connection, Event, IoState, Output, Payload, SendError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::alarm::{Alarm, now};
@@ -29,8 +29,14 @@ pub(crate) struct Driver<S> {
     heard: Instant,
     /// Something was written since the stream was last flushed.
     unflushed: bool,
+    /// The peer's direction of the stream is ended, while ours is still of use.
+    heard_end: bool,
     /// Our direction of the stream is ended.
     shut: bool,
+    /// A write failed: whatever came next would begin inside the frame that was cut.
+    broken: Option<io::ErrorKind>,
+    /// The connection ended before all that was queued was written.
+    unsent: bool,
     /// Why the connection failed; told once its last words are written.
     failure: Option<Error>,
     /// The end was told.
@@ -74,7 +80,10 @@ impl<S> Driver<S> {
             alarm: Alarm::default(),
             heard: now(),
             unflushed: false,
+            heard_end: false,
             shut: false,
+            broken: None,
+            unsent: false,
             failure: None,
             ended: false,
         }
@@ -83,10 +92,15 @@ impl<S> Driver<S> {
     /// Lends the output a buffer before something is queued.
     #[inline]
     pub(crate) fn prepare_output(&mut self) -> (&mut Connection, &mut Output) {
-        if !self.output.has_buffer() {
+        if !self.output.has_buffer() && !self.ended {
             self.output.lend_buffer(pool::take_write());
         }
         (&mut self.connection, &mut self.output)
+    }
+
+    /// Whether nothing will be written any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.broken.is_some() || self.connection.io_state() == IoState::Closed
     }
 }
 
@@ -115,7 +129,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let written = self.poll_write(cx);
             if let Poll::Ready(Err(error)) = written {
                 // What the peer sent before it went is still worth reading; then this is told.
-                self.output = Output::new();
                 self.failure.get_or_insert(Error::Io(error));
                 continue;
             }
@@ -127,12 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.connection.hold_keepalive(now());
             } else if written.is_ready() && self.connection.io_state() != IoState::Open {
                 return self.poll_end(cx);
-            } else {
+            } else if !self.heard_end {
                 // Under a flood of control frames the timer would never be polled.
                 if self.alarm.is_due(self.heard) {
                     self.run_due(self.heard);
                 }
                 match self.poll_read(cx) {
+                    // It said all it had to say, and may be waiting for our last words.
+                    Poll::Ready(Ok(0)) if self.connection.io_state() != IoState::Open => self.heard_end = true,
                     Poll::Ready(Ok(0)) => return Poll::Ready(self.end(None)),
                     Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => return Poll::Ready(self.end(Some(error))),
@@ -161,13 +176,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn poll_output(&mut self, cx: &mut Context<'_>, enough: impl Fn(&Self) -> bool) -> Poll<Result<(), Error>> {
         loop {
+            if self.unsent {
+                return Poll::Ready(Err(Error::Send(SendError::Closed)));
+            }
             if enough(self) {
                 return Poll::Ready(Ok(()));
             }
             match self.poll_write(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => {
-                    self.output = Output::new();
+                    // Whoever receives is told as well, when there is nothing left to receive.
+                    self.failure.get_or_insert(Error::Io(error.kind().into()));
                     return Poll::Ready(Err(Error::Io(error)));
                 }
                 Poll::Pending if enough(self) => return Poll::Ready(Ok(())),
@@ -175,12 +194,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     self.connection.hold_keepalive(now());
                     ready!(self.poll_alarm(cx));
                     if let Err(timed_out) = self.connection.handle_timeout(now(), &mut self.output) {
-                        self.output = Output::new();
+                        self.failure.get_or_insert(Error::TimedOut(timed_out));
+                        self.drop_output();
                         return Poll::Ready(Err(Error::TimedOut(timed_out)));
+                    }
+                    if self.is_over() {
+                        self.drop_output();
                     }
                 }
             }
         }
+    }
+
+    fn drop_output(&mut self) {
+        self.unsent |= !self.output.is_empty() || self.unflushed;
+        self.output = Output::new();
+        self.unflushed = false;
     }
 
     /// Whether what arrived is a part of a message.
@@ -251,7 +280,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     Poll::Pending => {}
                 }
             }
-            match self.poll_read(cx) {
+            let read = match self.heard_end {
+                true if self.shut || self.connection.io_state() == IoState::AwaitEof => Poll::Ready(Ok(0)),
+                true => Poll::Pending,
+                false => self.poll_read(cx),
+            };
+            match read {
                 Poll::Ready(Ok(1..)) => {
                     self.input.at = self.input.end;
                     if self.alarm.is_due(self.heard) {
@@ -272,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.connection.receive_eof();
         self.ended = true;
         self.input.put_back();
-        self.output = Output::new();
+        self.drop_output();
         let clean = self.connection.closed().is_some_and(|closed| closed.is_clean());
         match (self.failure.take(), error) {
             (Some(Error::Io(_)), _) | (None, _) if clean => Ok(false),
@@ -295,7 +329,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.alarm.expect(self.connection.next_timeout(&self.output, now));
     }
 
+    /// Writes what is queued and flushes the stream. After an error nothing is queued any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = match self.broken {
+            None => self.try_write(cx),
+            Some(_) if self.output.is_empty() => Poll::Ready(Ok(())),
+            Some(kind) => Poll::Ready(Err(kind.into())),
+        };
+        if let Poll::Ready(Err(error)) = &written {
+            self.broken = Some(error.kind());
+            self.drop_output();
+        }
+        written
+    }
+
+    fn try_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
             let mut slices = [IoSlice::new(&[]); 16];
             let written = match self.output.slices(&mut slices) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use openline_proto::{Close, Closed, Message, Outgoing, SharedMessage};
+use openline_proto::{Close, CloseCode, Closed, Message, Outgoing, SharedMessage, State};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::alarm::now;
@@ -18,15 +18,16 @@ use crate::websocket::Part;
 /// The half that receives, from [`WebSocket::split`](crate::WebSocket::split).
 ///
 /// It is the half that keeps the line alive: while one of its methods is awaited, pings are answered, keepalive and
-/// every other deadline run, and what the other half has fed is written. Dropped, nobody reads any more: the sender
-/// works on until the peer stops reading, and its [`close`](Sender::close) still reaches the peer.
+/// every other deadline run, and what the other half has fed is written whenever something happens on the line. Dropped,
+/// nobody reads any more: pings stay unanswered, and the sender works on until the peer minds.
 #[derive(Debug)]
 pub struct Receiver<S>(Half<S>);
 
 /// The half that sends, from [`WebSocket::split`](crate::WebSocket::split).
 ///
-/// It writes what it sends itself, and whatever else is queued. It never reads, so an answer to its
-/// [`close`](Self::close) is for the receiver to see, as the `None` that ends its messages.
+/// It writes what it sends itself, and whatever else is queued. It does not read, so the answer to its
+/// [`close`](Self::close) is for the receiver to see, as the `None` that ends its messages; without a receiver, `close`
+/// waits for it.
 #[derive(Debug)]
 pub struct Sender<S>(Half<S>);
 
@@ -80,6 +81,16 @@ impl<S> Half<S> {
         lock(&self.shared.driver)
     }
 
+    /// Whether the other half was dropped.
+    fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
+    }
+
+    /// Whether nobody has begun to close.
+    fn is_open(&self) -> bool {
+        self.driver().connection.state() == State::Open
+    }
+
     /// Polls the shared driver; whatever it waits for will wake this half too. The lock is never held over an await.
     fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Driver<S>, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
         {
@@ -88,7 +99,15 @@ impl<S> Half<S> {
                 *mine = Some(cx.waker().clone());
             }
         }
-        poll(&mut self.driver(), &mut Context::from_waker(&self.shared.waker))
+        let mut driver = self.driver();
+        let was_over = driver.is_over();
+        let polled = poll(&mut driver, &mut Context::from_waker(&self.shared.waker));
+        // The other half may wait for a socket that nobody will poll again.
+        if driver.is_over() && !was_over {
+            drop(driver);
+            self.shared.wakers.wake_by_ref();
+        }
+        polled
     }
 }
 
@@ -207,19 +226,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     /// Begins the closing handshake and writes the Close frame. The [`Receiver`] sees the rest: messages that still
-    /// come, and then `None`.
+    /// come, and then `None`. When it was dropped, this drops what still comes and waits for the answer itself.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::TimedOut`].
+    /// [`Error::Io`], [`Error::TimedOut`]; without a receiver as [`WebSocket::close`](crate::WebSocket::close).
     pub async fn close(&mut self, close: impl Into<Close>) -> Result<(), Error> {
+        self.start_close(close.into());
+        poll_fn(|cx| self.poll_close(cx)).await
+    }
+
+    fn start_close(&mut self, close: Close) {
         {
             let mut driver = self.0.driver();
             let (connection, output) = driver.prepare_output();
             connection.close(close, now(), output);
         }
         // The receiver's timer does not know of the close deadline yet.
-        self.0.shared.waker.wake_by_ref();
-        self.flush().await
+        self.0.shared.wakers.wake_by_ref();
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.0.poll(cx, Driver::poll_flush))?;
+        // A socket that is dropped with unread bytes in it is reset, and the reset would destroy the Close frame.
+        while self.0.is_alone() && ready!(self.0.poll(cx, Driver::poll_message))?.is_some() {}
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -250,13 +280,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, M: Into<Message>> Sink<M> for Sender<S> 
         self.0.poll(cx, Driver::poll_flush)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        {
-            let mut driver = self.0.driver();
-            let (connection, output) = driver.prepare_output();
-            connection.close(openline_proto::CloseCode::NORMAL, now(), output);
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.0.is_open() {
+            self.start_close(CloseCode::NORMAL.into());
         }
-        self.0.shared.waker.wake_by_ref();
-        self.0.poll(cx, Driver::poll_flush)
+        Sender::poll_close(&mut self, cx)
     }
 }
