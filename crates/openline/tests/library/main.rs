@@ -1,0 +1,15 @@
+//! The library as an application sees it, against peers that are bytes.
+#![allow(clippy::unwrap_used)] // what a test expects, it may unwrap
+
+#[path = "../support/peer.rs"]
+mod peer;
+#[path = "../support/poll.rs"]
+mod poll;
+#[path = "../support/script.rs"]
+mod script;
+#[path = "../support/wire.rs"]
+mod wire;
+
+mod cancel;
+mod split;
+mod writes;

@@ -1,0 +1,202 @@
+//! How often, and how, the socket is written to.
+
+use std::io::ErrorKind;
+use std::task::Poll;
+
+use bytes::Bytes;
+use openline::handshake::Negotiated;
+use openline::{Config, Error, Message, Role, SharedMessage, WebSocket};
+
+use crate::poll::once;
+use crate::script::{Read, Script, Write, script, slow};
+use crate::wire::{self, masked};
+
+fn server(stream: Script) -> WebSocket<Script> {
+    WebSocket::from_parts(stream, b"", Role::Server, &Negotiated::default(), Config::default())
+}
+
+/// One read that brings so many messages.
+fn burst(messages: usize) -> Read {
+    Read::Bytes((0..messages).flat_map(|i| masked(0x81, i.to_string().as_bytes())).collect())
+}
+
+#[tokio::test]
+async fn recv_and_feed_write_once_for_each_read() {
+    let (stream, handle) = script([burst(100), Read::Wait, burst(50)], []);
+    let mut socket = server(stream);
+    let mut writes = Vec::new();
+    for _ in 0..2 {
+        while let Poll::Ready(message) = once(socket.recv()) {
+            assert!(once(socket.feed(message.unwrap().unwrap())).is_ready());
+        }
+        writes.push(handle.state().calls);
+    }
+    assert_eq!(writes, [1, 2]);
+    assert_eq!(wire::messages(&handle.take_written()).len(), 150);
+}
+
+#[tokio::test]
+async fn recv_ref_and_reply_write_once_for_each_read() {
+    let (stream, handle) = script([burst(100), burst(50), Read::Wait], []);
+    let mut socket = server(stream);
+    while let Poll::Ready(lent) = once(socket.recv_ref()) {
+        let (message, mut reply) = lent.unwrap().unwrap();
+        reply.feed(message).unwrap();
+    }
+    assert_eq!(handle.state().calls, 2);
+    let messages = wire::messages(&handle.take_written());
+    let expected = (0..100).chain(0..50).map(|i: usize| (1, i.to_string().into_bytes()));
+    assert_eq!(messages, expected.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn send_writes_at_once() {
+    let (stream, handle) = script([burst(5)], []);
+    let mut socket = server(stream);
+    for sent in 1..=5 {
+        let Poll::Ready(Ok(Some(message))) = once(socket.recv()) else { panic!() };
+        assert!(once(socket.send(message)).is_ready());
+        assert_eq!(handle.state().calls, sent);
+    }
+    assert_eq!(handle.state().flushes, 5);
+}
+
+#[tokio::test]
+async fn what_was_fed_goes_out_with_the_next_send_or_flush() {
+    let (stream, handle) = script([], []);
+    let mut socket = server(stream);
+    for text in ["a", "b"] {
+        assert!(once(socket.feed(text)).is_ready());
+    }
+    assert_eq!(handle.state().calls, 0);
+    assert!(once(socket.send("c")).is_ready());
+    assert_eq!(handle.take_written(), b"\x81\x01a\x81\x01b\x81\x01c");
+    assert!(once(socket.feed("d")).is_ready());
+    assert!(once(socket.flush()).is_ready());
+    assert_eq!((handle.take_written(), handle.state().calls), (b"\x81\x01d".to_vec(), 2));
+}
+
+#[tokio::test]
+async fn pings_are_answered_while_only_recv_is_called() {
+    let (stream, handle) = script([Read::Bytes([masked(0x89, b"1"), masked(0x89, b"2")].concat()), Read::Wait], []);
+    let mut socket = server(stream);
+    assert!(once(socket.recv()).is_pending());
+    assert_eq!((handle.take_written(), handle.state().calls), (b"\x8a\x011\x8a\x012".to_vec(), 1));
+    // Inside a fragmented message, and before a message that is already there.
+    handle.reads(Read::Bytes([masked(0x01, b"a"), masked(0x89, b"3"), masked(0x80, b"b")].concat()));
+    let Poll::Ready(Ok(Some(message))) = once(socket.recv()) else { panic!() };
+    assert_eq!(message, Message::from("ab"));
+    assert!(once(socket.recv()).is_pending());
+    assert_eq!(handle.take_written(), b"\x8a\x013");
+}
+
+/// Small frames, payloads by reference and shared frames are one vectored write.
+#[tokio::test]
+async fn everything_queued_is_one_vectored_write() {
+    let (stream, handle) = script([], []);
+    let mut socket = server(stream);
+    let large = Bytes::from(vec![7; 10_000]);
+    assert!(once(socket.feed("small")).is_ready());
+    assert!(once(socket.feed(large.clone())).is_ready());
+    assert!(once(socket.feed_shared(&SharedMessage::new(large.clone()))).is_ready());
+    assert!(once(socket.send("end")).is_ready());
+    assert_eq!(handle.state().calls, 1);
+    let large = (2, large.to_vec());
+    let expected = [(1, b"small".to_vec()), large.clone(), large, (1, b"end".to_vec())];
+    assert_eq!(wire::messages(&handle.take_written()), expected);
+}
+
+/// A socket that takes some bytes of a vectored write: the rest follows, in order, with pings between frames only.
+#[tokio::test]
+async fn partial_vectored_writes_lose_nothing() {
+    let large = Bytes::from((0..9_000_u32).map(|i| i as u8).collect::<Vec<_>>());
+    for taken in [1, 2, 3, 4, 5, 7, 64, 4095, 4096, 5000, 9_004, 9_005, 20_000] {
+        let (stream, handle) = script([], slow(taken, 40_000));
+        let mut socket = server(stream);
+        for text in ["one", "two"] {
+            assert!(once(socket.feed(text)).is_ready());
+            assert!(once(socket.feed(large.clone())).is_ready());
+        }
+        let shared = SharedMessage::new(large.clone());
+        assert!(once(socket.feed_shared(&shared)).is_ready());
+        let mut polls = 0;
+        while once(socket.flush()).is_pending() {
+            polls += 1;
+            if polls == 3 {
+                let _ = once(socket.ping(b"!"));
+            }
+            assert!(polls < 40_000);
+        }
+        let mut messages = wire::messages(&handle.take_written());
+        messages.retain(|message| *message != (9, b"!".to_vec()));
+        let large = (2, large.to_vec());
+        let expected = [(1, b"one".to_vec()), large.clone(), (1, b"two".to_vec()), large.clone(), large];
+        assert_eq!(messages, expected, "{taken} bytes at a time");
+    }
+}
+
+/// §5.5.2 "as soon as is practical": a ping overtakes the messages that wait, at the next border between two frames.
+#[tokio::test]
+async fn a_pong_overtakes_messages_that_wait() {
+    let (stream, handle) = script([Read::Bytes(masked(0x89, b"now"))], [Write::Take(1), Write::Wait]);
+    let mut socket = server(stream);
+    let long = vec![1; 200_000];
+    assert!(once(socket.send(&long)).is_pending());
+    assert!(once(socket.recv()).is_pending());
+    handle.state().writes.clear();
+    assert!(once(socket.recv()).is_pending());
+    let frames = wire::parse_all(&handle.take_written());
+    let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
+    assert_eq!(firsts, [0x02, 0x8a, 0x00, 0x00, 0x80]);
+}
+
+#[tokio::test]
+async fn a_socket_that_takes_no_byte_and_says_so_has_failed() {
+    for receives in [false, true] {
+        let (stream, _) = script([], [Write::Take(0)]);
+        let mut socket = server(stream);
+        assert!(once(socket.feed(Bytes::from(vec![0; 5000]))).is_ready());
+        let result = match receives {
+            false => once(socket.flush()),
+            true => once(socket.recv()).map_ok(|message| assert_eq!(message, None)),
+        };
+        let Poll::Ready(Err(Error::Io(error))) = result else { panic!("{result:?}") };
+        assert_eq!(error.kind(), ErrorKind::WriteZero);
+    }
+}
+
+/// What the peer sent before it went is still heard, and then what went wrong.
+#[tokio::test]
+async fn a_write_that_fails_is_told_after_what_was_received() {
+    let (stream, _) = script([burst(2)], [Write::Fail(ErrorKind::BrokenPipe)]);
+    let mut socket = server(stream);
+    assert!(once(socket.feed("unheard")).is_ready());
+    for expected in ["0", "1"] {
+        let Poll::Ready(Ok(Some(message))) = once(socket.recv()) else { panic!() };
+        assert_eq!(message, Message::from(expected));
+    }
+    let Poll::Ready(Err(Error::Io(error))) = once(socket.recv()) else { panic!() };
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert_eq!(socket.closed().unwrap().code(), 1006);
+    assert!(matches!(once(socket.recv()), Poll::Ready(Ok(None))), "told once");
+}
+
+#[tokio::test]
+async fn a_flush_that_fails_ends_the_connection() {
+    let (stream, handle) = script([], []);
+    handle.state().flush = Some(ErrorKind::BrokenPipe);
+    let mut socket = server(stream);
+    assert!(once(socket.feed("a")).is_ready());
+    let Poll::Ready(Err(Error::Io(error))) = once(socket.recv()) else { panic!() };
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn interrupted_calls_are_tried_again() {
+    let (stream, handle) =
+        script([Read::Fail(ErrorKind::Interrupted), burst(1)], [Write::Fail(ErrorKind::Interrupted)]);
+    let mut socket = server(stream);
+    assert!(once(socket.send("a")).is_ready());
+    assert!(once(socket.recv()).is_ready());
+    assert_eq!(handle.take_written(), b"\x81\x01a");
+}
