@@ -1,0 +1,28 @@
+//! What fuzzing checks: each function takes any bytes, and panics if the code that reads them breaks a promise.
+//!
+//! `cargo fuzz` calls them with bytes that it makes up (`fuzz/fuzz_targets`), and `cargo test` with those in
+//! `fuzz/corpus`, so that what was once found stays found without a nightly compiler.
+
+mod connection;
+mod frames;
+mod opening;
+mod split;
+
+pub use connection::{client_connection, server_connection};
+pub use frames::frames;
+pub use opening::{opening_request, opening_response, uri};
+pub use split::any_split;
+
+/// A check, which panics when a promise is broken.
+pub type Check = fn(&[u8]);
+
+/// Every check, with the name of its fuzz target and of the folder in `fuzz/corpus`.
+pub const CHECKS: [(&str, Check); 7] = [
+    ("frames", frames),
+    ("server_connection", server_connection),
+    ("client_connection", client_connection),
+    ("any_split", any_split),
+    ("opening_request", opening_request),
+    ("opening_response", opening_response),
+    ("uri", uri),
+];
