@@ -74,6 +74,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = units::time, help_heading = TIMES)]
     pong_timeout: Duration,
 
+    /// A begun message must get its next byte within this time; over it the line is closed with 1008
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::time, help_heading = TIMES)]
+    message_timeout: Duration,
+
+    /// A peer that takes nothing of what waits for it this long is given up
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::time, help_heading = TIMES)]
+    write_timeout: Duration,
+
     /// A closing handshake is waited for this long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time, help_heading = TIMES)]
     close_timeout: Duration,
@@ -136,6 +144,8 @@ impl Args {
                 max_output_bytes: self.max_output_bytes,
                 ping_interval: self.ping_interval.0,
                 pong_timeout: self.pong_timeout,
+                message_timeout: self.message_timeout,
+                write_timeout: self.write_timeout,
                 close_timeout: self.close_timeout,
                 ..defaults.line
             },
