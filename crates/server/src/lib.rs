@@ -24,7 +24,7 @@ mod shutdown;
 mod site;
 
 pub use config::{Config, Listen};
-pub use lines::{Goodbye, Line, Lines};
+pub use lines::Lines;
 pub use listen::BindError;
 pub use server::{Server, StartError};
 pub use shutdown::{Farewell, Order};

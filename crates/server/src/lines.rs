@@ -8,11 +8,11 @@ use tokio::sync::{oneshot, watch};
 
 /// What a line is told to close with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Goodbye {
+pub(crate) struct Goodbye {
     /// The close code that the peer gets.
-    pub code: CloseCode,
+    pub(crate) code: CloseCode,
     /// The reason beside it.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// The lines that are open now.
@@ -33,12 +33,12 @@ struct Book {
 
 impl Lines {
     /// None.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { book: Mutex::default(), count: watch::Sender::new(0) })
     }
 
     /// Enters a line; it is struck out when the returned [`Line`] is dropped.
-    pub fn open(self: &Arc<Self>) -> Line {
+    pub(crate) fn open(self: &Arc<Self>) -> Line {
         let (tell, told) = oneshot::channel();
         let mut book = self.book();
         let id = book.next;
@@ -65,7 +65,7 @@ impl Lines {
     }
 
     /// Waits until none is open.
-    pub async fn none(&self) {
+    pub(crate) async fn none(&self) {
         // An error would mean that the sender is gone, and `self` has it.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
     }
@@ -78,7 +78,7 @@ impl Lines {
 
 /// An open line's entry.
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Line {
     id: u64,
     told: oneshot::Receiver<Goodbye>,
     lines: Arc<Lines>,
@@ -86,7 +86,7 @@ pub struct Line {
 
 impl Line {
     /// Waits until the server wants this line closed; for ever, if it never does.
-    pub async fn told_to_close(&mut self) -> Goodbye {
+    pub(crate) async fn told_to_close(&mut self) -> Goodbye {
         match (&mut self.told).await {
             Ok(goodbye) => goodbye,
             Err(_) => std::future::pending().await,

@@ -19,7 +19,7 @@ pub enum Order {
 
 impl Order {
     /// What the peer reads in the Close frame.
-    pub fn goodbye(self) -> Goodbye {
+    pub(crate) fn goodbye(self) -> Goodbye {
         match self {
             // RFC 6455 §7.4.1: "an endpoint is 'going away', such as a server going down".
             Self::Close => Goodbye { code: CloseCode::GOING_AWAY, reason: "the server is stopping" },

@@ -28,8 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::body::Body;
 use super::stall::Stall;
 
-/// A kept-alive connection without a request is closed after this long: more than a browser needs from one page to the
-/// next, and less than the 2 minutes after which browsers drop it themselves.
+/// A kept-alive connection without a request is closed after this long: nginx's default, which every client has met.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A request's body must be here within this time. Nothing of the demo reads one; 30 s bound what a slow one holds.

@@ -212,6 +212,7 @@ impl Program {
         }
     }
 
+    #[cfg(unix)]
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = i32::try_from(self.child.id().expect("still running")).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal).unwrap();
