@@ -11,5 +11,7 @@ mod script;
 mod wire;
 
 mod cancel;
+mod deadlines;
+mod endings;
 mod split;
 mod writes;

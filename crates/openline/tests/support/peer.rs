@@ -92,6 +92,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         assert!(read.is_err() && self.unread.is_empty(), "{}", self.unread.escape_ascii());
     }
 
+    /// Sends, unless the other end is gone.
+    pub(crate) async fn sends_if_open(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Every whole frame that has come by now.
+    pub(crate) async fn takes_frames(&mut self) -> Vec<Frame> {
+        while let Ok(1..) = timeout(Duration::ZERO, self.read()).await {}
+        let mut frames = Vec::new();
+        while let Some((frame, length)) = wire::parse(&self.unread) {
+            self.unread.drain(..length);
+            frames.push(frame);
+        }
+        frames
+    }
+
     /// These bytes were read past this peer, which shall know them after all.
     pub(crate) fn puts_back(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
