@@ -21,7 +21,7 @@ use crate::exit::Exit;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// ws://HOST[:PORT]/PATH; for this machine :PORT/PATH and localhost:PORT/PATH will do
+    /// ws://HOST:PORT/PATH; for this machine :PORT/PATH and localhost:PORT/PATH will do
     #[arg(value_parser = units::url)]
     url: String,
 

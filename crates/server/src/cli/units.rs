@@ -27,7 +27,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// [`bytes`] of memory.
+/// As [`bytes()`], of memory.
 pub(super) fn memory(text: &str) -> Result<usize, String> {
     usize::try_from(bytes(text)?).map_err(|_| "that is more than this machine can address".to_owned())
 }
