@@ -12,7 +12,7 @@ use openline_proto::handshake::{ClientHandshake, ReservedHeader, ResponseError, 
 use openline_proto::{Config, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::http1::{self, HeadError, HeadLimits, ResponseReader};
 use crate::seed;
@@ -128,10 +128,11 @@ impl Client {
         if matches!(uri.scheme_str(), Some("wss" | "https")) {
             return Err(ConnectError::TlsMissing);
         }
+        let handshake = self.handshake(&uri)?;
         self.within_timeout(async {
             let stream = dial(&uri).await?;
             stream.set_nodelay(true)?;
-            self.open(stream, &uri).await
+            self.open(stream, &handshake).await
         })
         .await
     }
@@ -146,23 +147,19 @@ impl Client {
         stream: S,
         url: &str,
     ) -> Result<(WebSocket<S>, Response<()>), ConnectError> {
-        let uri = parse_uri(url)?;
-        self.within_timeout(self.open(stream, &uri)).await
+        let handshake = self.handshake(&parse_uri(url)?)?;
+        self.within_timeout(self.open(stream, &handshake)).await
     }
 
     async fn within_timeout<T>(
         &self,
         opening: impl Future<Output = Result<T, ConnectError>>,
     ) -> Result<T, ConnectError> {
-        let deadline = Instant::now() + self.timeout;
-        timeout_at(deadline, opening).await.unwrap_or(Err(ConnectError::Timeout(self.timeout)))
+        timeout(self.timeout, opening).await.unwrap_or(Err(ConnectError::Timeout(self.timeout)))
     }
 
-    async fn open<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        mut stream: S,
-        uri: &Uri,
-    ) -> Result<(WebSocket<S>, Response<()>), ConnectError> {
+    /// What to ask for; where a setting is wrong, nothing is opened at all.
+    fn handshake(&self, uri: &Uri) -> Result<ClientHandshake, ConnectError> {
         if let Some(wrong) = &self.wrong {
             return Err(ConnectError::Setting(wrong.clone()));
         }
@@ -170,6 +167,14 @@ impl Client {
         for (name, value) in &self.headers {
             handshake = handshake.header(name.clone(), value.clone())?;
         }
+        Ok(handshake)
+    }
+
+    async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut stream: S,
+        handshake: &ClientHandshake,
+    ) -> Result<(WebSocket<S>, Response<()>), ConnectError> {
         stream.write_all(&http1::encode_request(&handshake.request())).await?;
         stream.flush().await?;
 
@@ -225,7 +230,7 @@ async fn read_body<S: AsyncRead + Unpin>(stream: &mut S, mut body: BytesMut, hea
     let wanted = length.unwrap_or(MAX_BYTES).min(MAX_BYTES);
     while body.len() < wanted {
         body.reserve(1 << 10);
-        match tokio::time::timeout(QUIET, stream.read_buf(&mut body)).await {
+        match timeout(QUIET, stream.read_buf(&mut body)).await {
             Ok(Ok(1..)) => {}
             _ => break,
         }

@@ -11,7 +11,9 @@ mod script;
 mod wire;
 
 mod cancel;
+mod client;
 mod deadlines;
 mod endings;
+mod opening;
 mod split;
 mod writes;

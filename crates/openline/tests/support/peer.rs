@@ -113,6 +113,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.unread.extend_from_slice(bytes);
     }
 
+    /// Text up to and with this, and nothing that comes behind it.
+    pub(crate) async fn takes_until(&mut self, end: &str) -> String {
+        loop {
+            let found = self.unread.windows(end.len()).position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                let text = self.unread.drain(..at + end.len()).collect();
+                return String::from_utf8(text).expect("text");
+            }
+            assert_ne!(self.read().await, 0, "the line ended: {}", self.unread.escape_ascii());
+        }
+    }
+
     /// Everything until the line ends.
     pub(crate) async fn takes_all(&mut self) -> Vec<u8> {
         while self.read().await > 0 {}
