@@ -11,8 +11,11 @@ fn handshake(offer: &Offer) -> ServerHandshake {
 
 async fn echo(incoming: Incoming, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let opening = incoming.request().await?.config(config);
-    let handshake = handshake(opening.offer());
-    let mut socket = opening.accept(&handshake).await?;
+    let accepted = {
+        let handshake = handshake(opening.offer()); // not for the rest of the connection's life
+        opening.accept(&handshake)
+    };
+    let mut socket = accepted.await?;
     while let Some((message, mut reply)) = socket.recv_ref().await? {
         reply.feed(message)?; // every answer to one read goes out in one write
     }

@@ -9,32 +9,29 @@ use tokio::time::Sleep;
 /// Rings at or before the deadline. Deadlines of a busy line move back with every read, and following them would cost
 /// each read a trip to the timer: it rings at the old time instead, and is told the new one then.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
-    /// When the deadlines are to be looked at again.
-    at: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Whether it is time, by a look at the clock alone.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.at.is_none_or(|at| at <= now)
+        self.0.as_ref().is_none_or(|sleep| sleep.deadline().into_std() <= now)
     }
 
-    /// The next deadline is at least this far away; the timer follows when it is polled.
+    /// Moves to the next deadline; the timer is made, if there is none yet, when it is polled.
     pub(crate) fn expect(&mut self, deadline: Option<Instant>) {
-        self.at = deadline;
+        if let (Some(sleep), Some(deadline)) = (&mut self.0, deadline) {
+            sleep.as_mut().reset(deadline.into());
+        }
     }
 
     /// `Ready` once it is time to look at the deadlines again.
     pub(crate) fn poll(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let at = tokio::time::Instant::from_std(deadline);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if at < sleep.deadline() || sleep.is_elapsed() {
             sleep.as_mut().reset(at);
         }
-        self.at = Some(sleep.deadline().into_std());
         sleep.as_mut().poll(cx)
     }
 }

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use openline_proto::{Arrival, Connection, Event, IoState, Output, Payload, SendError};
+use openline_proto::{Arrival, Connection, Event, IoState, Kind, Output, Payload, SendError, TimedOut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::alarm::{Alarm, now};
 use crate::error::Error;
+use crate::input::Input;
 use crate::pool;
 
 /// A connection, its socket, and what is on the way between them.
@@ -18,8 +19,10 @@ use crate::pool;
 pub(crate) struct Driver<S> {
     pub(crate) stream: S,
     pub(crate) connection: Connection,
-    pub(crate) output: Output,
-    pub(crate) input: Input,
+    /// What is owed to the peer; the pool's while that is nothing.
+    output: Option<Box<Output>>,
+    /// What was read; the pool's while everything was looked at.
+    input: Option<Box<Input>>,
     /// What arrived last: it waits here for room in `output`, and lies here while it is lent.
     incoming: Option<Incoming>,
     /// Whether `incoming` was lent, and so is done with.
@@ -38,26 +41,19 @@ pub(crate) struct Driver<S> {
     /// The connection ended before all that was queued was written.
     unsent: bool,
     /// Why the connection failed; told once its last words are written.
-    failure: Option<Error>,
+    failure: Option<Box<Error>>,
     /// The end was told.
     ended: bool,
-}
-
-/// Bytes that were read and not looked at yet. The buffer is the pool's while there are none.
-#[derive(Debug, Default)]
-pub(crate) struct Input {
-    bytes: Vec<u8>,
-    at: usize,
-    end: usize,
-    /// Where the input of the last step began: what an event's range counts from.
-    base: usize,
+    /// What the opening handshake agreed on.
+    pub(crate) subprotocol: Option<Box<str>>,
 }
 
 /// A message, or a part of one.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Message(Arrival),
-    Part(openline_proto::Kind, Payload, bool),
+    /// Boxed: parts are long, and whole messages pass here far more often.
+    Part(Box<(Kind, Payload, bool)>),
 }
 
 /// Whether messages are wanted whole or in parts.
@@ -69,12 +65,12 @@ pub(crate) enum Want {
 
 impl<S> Driver<S> {
     /// `leftover` came with the opening handshake and belongs to the connection.
-    pub(crate) fn new(stream: S, connection: Connection, leftover: &[u8]) -> Self {
+    pub(crate) fn new(stream: S, connection: Connection, leftover: &[u8], subprotocol: Option<Box<str>>) -> Self {
         Self {
             stream,
             connection,
-            output: Output::new(),
-            input: Input::new(leftover),
+            output: None,
+            input: (!leftover.is_empty()).then(|| Box::new(Input::holding(leftover))),
             incoming: None,
             lent: false,
             alarm: Alarm::default(),
@@ -86,21 +82,56 @@ impl<S> Driver<S> {
             unsent: false,
             failure: None,
             ended: false,
+            subprotocol,
         }
     }
 
-    /// Lends the output a buffer before something is queued.
+    /// What it takes to queue something.
     #[inline]
     pub(crate) fn prepare_output(&mut self) -> (&mut Connection, &mut Output) {
-        if !self.output.has_buffer() && !self.ended {
-            self.output.lend_buffer(pool::take_write());
-        }
-        (&mut self.connection, &mut self.output)
+        (&mut self.connection, self.output.get_or_insert_with(pool::take_output))
+    }
+
+    /// Whether something is queued.
+    fn owes(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| !output.is_empty())
+    }
+
+    /// Whether a message may be queued.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.output.as_ref().is_none_or(|output| self.connection.has_room(output))
+    }
+
+    fn has_unread(&self) -> bool {
+        self.input.as_ref().is_some_and(|input| !input.is_empty())
     }
 
     /// Whether nothing will be written any more.
     pub(crate) fn is_over(&self) -> bool {
         self.broken.is_some() || self.connection.io_state() == IoState::Closed
+    }
+
+    /// The first thing that went wrong is what is told.
+    fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert_with(|| Box::new(error));
+    }
+
+    /// What the ranges of the last event count from.
+    pub(crate) fn last_input(&self) -> &[u8] {
+        self.input.as_ref().map_or(&[], |input| input.last())
+    }
+
+    fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
+        match &self.output {
+            Some(output) => self.connection.next_timeout(output, now),
+            None => self.connection.next_timeout(&Output::new(), now),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
+        let (connection, output) = self.prepare_output();
+        connection.handle_timeout(now, output)
     }
 }
 
@@ -120,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             if self.incoming.is_none() {
                 self.next_incoming(want);
             }
-            if self.incoming.is_some() && self.connection.has_room(&self.output) {
+            if self.incoming.is_some() && self.has_room() {
                 return Poll::Ready(Ok(true));
             }
             if self.connection.io_state() == IoState::Closed {
@@ -129,11 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let written = self.poll_write(cx);
             if let Poll::Ready(Err(error)) = written {
                 // What the peer sent before it went is still worth reading; then this is told.
-                self.failure.get_or_insert(Error::Io(error));
+                self.fail(Error::Io(error));
                 continue;
             }
             if self.incoming.is_some() {
-                if self.connection.has_room(&self.output) {
+                if self.has_room() {
                     continue;
                 }
                 // The peer does not read: no more is read from it, and its silence is not its fault.
@@ -151,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     Poll::Ready(Ok(0)) => return Poll::Ready(self.end(None)),
                     Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => return Poll::Ready(self.end(Some(error))),
-                    Poll::Pending if matches!(self.failure, Some(Error::Io(_))) => {
+                    Poll::Pending if matches!(self.failure.as_deref(), Some(Error::Io(_))) => {
                         return Poll::Ready(self.end(None));
                     }
                     Poll::Pending => {}
@@ -166,12 +197,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     ///
     /// Waiting here, nothing is read, so only the peer's refusal to read can end the wait: `Config::write_timeout`.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_output(cx, |driver| driver.output.is_empty() && !driver.unflushed)
+        self.poll_output(cx, |driver| !driver.owes() && !driver.unflushed)
     }
 
     /// Writes until another message may be queued.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_output(cx, |driver| driver.connection.has_room(&driver.output))
+        self.poll_output(cx, |driver| driver.has_room())
     }
 
     fn poll_output(&mut self, cx: &mut Context<'_>, enough: impl Fn(&Self) -> bool) -> Poll<Result<(), Error>> {
@@ -186,15 +217,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => {
                     // Whoever receives is told as well, when there is nothing left to receive.
-                    self.failure.get_or_insert(Error::Io(error.kind().into()));
+                    self.fail(Error::Io(error.kind().into()));
                     return Poll::Ready(Err(Error::Io(error)));
                 }
                 Poll::Pending if enough(self) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     self.connection.hold_keepalive(now());
                     ready!(self.poll_alarm(cx));
-                    if let Err(timed_out) = self.connection.handle_timeout(now(), &mut self.output) {
-                        self.failure.get_or_insert(Error::TimedOut(timed_out));
+                    if let Err(timed_out) = self.handle_timeout(now()) {
+                        self.fail(Error::TimedOut(timed_out));
                         self.drop_output();
                         return Poll::Ready(Err(Error::TimedOut(timed_out)));
                     }
@@ -206,9 +237,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    fn discard_input(&mut self) {
+        if let Some(input) = self.input.take() {
+            pool::put_input(input);
+        }
+    }
+
     fn drop_output(&mut self) {
-        self.unsent |= !self.output.is_empty() || self.unflushed;
-        self.output = Output::new();
+        self.unsent |= self.owes() || self.unflushed;
+        self.output = None;
         self.unflushed = false;
     }
 
@@ -227,40 +264,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(crate) fn lend_incoming(&mut self) -> Option<(&Incoming, &[u8], &mut Connection, &mut Output)> {
         self.lent = true;
         let Self { incoming, input, connection, output, .. } = self;
-        incoming.as_ref().map(|incoming| (incoming, input.last(), connection, output))
+        let input = input.as_ref().map_or(&[][..], |input| input.last());
+        let output = output.get_or_insert_with(pool::take_output);
+        incoming.as_ref().map(|incoming| (incoming, input, connection, &mut **output))
     }
 
     /// Handles what was read, frame by frame, until a message is whole.
     #[inline]
     fn next_incoming(&mut self, want: Want) {
-        if matches!(want, Want::Messages) && self.input.is_empty() {
+        if matches!(want, Want::Messages) && !self.has_unread() {
             return;
         }
+        let output = self.output.get_or_insert_with(pool::take_output);
         loop {
-            let unread = self.input.begin();
+            let unread = self.input.as_mut().map_or(&mut [][..], |input| input.begin());
             let any = !unread.is_empty();
             let received = match want {
-                Want::Messages => self.connection.receive(unread, self.heard, &mut self.output),
-                Want::Parts => self.connection.receive_parts(unread, self.heard, &mut self.output),
+                Want::Messages => self.connection.receive(unread, self.heard, output),
+                Want::Parts => self.connection.receive_parts(unread, self.heard, output),
+            };
+            let Some(input) = &mut self.input else {
+                self.incoming = received.ok().and_then(|received| Incoming::of(received.event?));
+                return;
             };
             match received {
                 Ok(received) => {
-                    self.input.at += received.consumed;
-                    match received.event {
-                        Some(Event::Message(arrival)) => self.incoming = Some(Incoming::Message(arrival)),
-                        Some(Event::Part { kind, payload, last }) => {
-                            self.incoming = Some(Incoming::Part(kind, payload, last));
-                        }
-                        // Answered by the connection; nobody here asks for the others.
-                        Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => {}
-                    }
+                    input.consume(received.consumed);
+                    self.incoming = received.event.and_then(Incoming::of);
                 }
                 Err(error) => {
-                    self.failure.get_or_insert(Error::Protocol(error));
-                    self.input.at = self.input.end;
+                    self.failure.get_or_insert_with(|| Box::new(Error::Protocol(error)));
+                    input.discard();
                 }
             }
-            if self.incoming.is_some() || !any || self.input.is_empty() {
+            if self.incoming.is_some() || !any || input.is_empty() {
                 return;
             }
         }
@@ -287,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             };
             match read {
                 Poll::Ready(Ok(1..)) => {
-                    self.input.at = self.input.end;
+                    self.discard_input();
                     if self.alarm.is_due(self.heard) {
                         self.run_due(self.heard);
                     }
@@ -305,10 +342,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn end(&mut self, error: Option<io::Error>) -> Result<bool, Error> {
         self.connection.receive_eof();
         self.ended = true;
-        self.input.put_back();
+        self.discard_input();
         self.drop_output();
         let clean = self.connection.closed().is_some_and(|closed| closed.is_clean());
-        match (self.failure.take(), error) {
+        match (self.failure.take().map(|failure| *failure), error) {
             (Some(Error::Io(_)), _) | (None, _) if clean => Ok(false),
             (Some(failure), _) => Err(failure),
             (None, Some(error)) => Err(Error::Io(error)),
@@ -318,22 +355,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// `Ready` when it is time to run what is due.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.connection.next_timeout(&self.output, now());
+        let deadline = self.next_timeout(now());
         self.alarm.poll(deadline, cx)
     }
 
     fn run_due(&mut self, now: Instant) {
-        if let Err(timed_out) = self.connection.handle_timeout(now, &mut self.output) {
-            self.failure.get_or_insert(Error::TimedOut(timed_out));
+        if let Err(timed_out) = self.handle_timeout(now) {
+            self.fail(Error::TimedOut(timed_out));
         }
-        self.alarm.expect(self.connection.next_timeout(&self.output, now));
+        let next = self.next_timeout(now);
+        self.alarm.expect(next);
     }
 
     /// Writes what is queued and flushes the stream. After an error nothing is queued any more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = match self.broken {
             None => self.try_write(cx),
-            Some(_) if self.output.is_empty() => Poll::Ready(Ok(())),
+            Some(_) if !self.owes() => Poll::Ready(Ok(())),
             Some(kind) => Poll::Ready(Err(kind.into())),
         };
         if let Poll::Ready(Err(error)) = &written {
@@ -344,22 +382,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn try_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 16];
-            let written = match self.output.slices(&mut slices) {
-                1 => ready!(Pin::new(&mut self.stream).poll_write(cx, &slices[0])),
-                used => ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..used])),
-            };
-            match written {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(bytes) => self.output.advance(bytes),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
+        if let Some(output) = &mut self.output {
+            while !output.is_empty() {
+                let mut slices = [IoSlice::new(&[]); 16];
+                let written = match output.slices(&mut slices) {
+                    1 => ready!(Pin::new(&mut self.stream).poll_write(cx, &slices[0])),
+                    used => ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..used])),
+                };
+                match written {
+                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Ok(bytes) => output.advance(bytes),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+                self.unflushed = true;
             }
-            self.unflushed = true;
         }
-        if let Some(buffer) = self.output.take_buffer() {
-            pool::put_write(buffer);
+        if let Some(output) = self.output.take() {
+            pool::put_output(output);
         }
         if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
@@ -370,63 +410,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Reads into a buffer of the pool, which goes back at once when nothing came.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        debug_assert!(self.input.is_empty());
-        let mut bytes = self.input.take();
-        let mut buffer = ReadBuf::new(&mut bytes);
+        debug_assert!(!self.has_unread());
+        let mut input = match self.input.take() {
+            Some(input) if input.is_roomy() => input,
+            _ => pool::take_input(),
+        };
+        let mut buffer = ReadBuf::new(input.room());
         let read = loop {
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
-        let end = buffer.filled().len();
+        let bytes = buffer.filled().len();
         match read {
-            Poll::Ready(Ok(())) if end > 0 => {
-                self.input = Input { bytes, at: 0, end, base: 0 };
+            Poll::Ready(Ok(())) if bytes > 0 => {
+                input.filled(bytes);
+                self.input = Some(input);
                 self.heard = now();
-                Poll::Ready(Ok(end))
+                Poll::Ready(Ok(bytes))
             }
             read => {
-                pool::put_read(bytes);
+                pool::put_input(input);
                 read.map_ok(|()| 0)
             }
         }
     }
 }
 
-impl Input {
-    fn new(leftover: &[u8]) -> Self {
-        let (at, end) = (0, leftover.len());
-        Self { bytes: leftover.to_vec(), at, end, base: 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.at == self.end
-    }
-
-    /// What was not looked at yet; ranges count from its start.
-    #[inline]
-    fn begin(&mut self) -> &mut [u8] {
-        self.base = self.at;
-        &mut self.bytes[self.at..self.end]
-    }
-
-    #[inline]
-    pub(crate) fn last(&self) -> &[u8] {
-        &self.bytes[self.base..self.end]
-    }
-
-    /// A buffer to read into: the one that is here and read to its end, or one of the pool's.
-    fn take(&mut self) -> Vec<u8> {
-        let input = mem::take(self);
-        // What came with the opening handshake lies in a buffer of its own, which is not the pool's.
-        if input.bytes.len() == pool::READ_BYTES { input.bytes } else { pool::take_read() }
-    }
-
-    fn put_back(&mut self) {
-        let input = mem::take(self);
-        if input.bytes.len() == pool::READ_BYTES {
-            pool::put_read(input.bytes);
+impl Incoming {
+    /// Pings, Pongs and Close frames were answered by the connection, and nobody here asks for them.
+    fn of(event: Event) -> Option<Self> {
+        match event {
+            Event::Message(arrival) => Some(Self::Message(arrival)),
+            Event::Part { kind, payload, last } => Some(Self::Part(Box::new((kind, payload, last)))),
+            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => None,
         }
     }
 }

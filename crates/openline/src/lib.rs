@@ -42,6 +42,7 @@ mod client;
 mod driver;
 mod error;
 mod head;
+mod input;
 mod listener;
 mod opening;
 mod pool;

@@ -70,13 +70,19 @@ impl Listener {
         // §2.1 of RFC 896 against everything interactive: a message that waits for the acknowledgement of the one
         // before it waits for a round trip. Writes are batched here, so small packets are few anyway.
         stream.set_nodelay(true)?;
-        Ok(Incoming { stream, peer, limits: self.limits.clone() })
+        Ok(Incoming(Box::new(Newcomer { stream, peer, limits: self.limits.clone() })))
     }
 }
 
 /// A client that has connected and said nothing yet.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct Incoming(
+    /// Boxed, as a [`WebSocket`](crate::WebSocket) is: the futures of tasks that pass it on stay small.
+    Box<Newcomer>,
+);
+
+#[derive(Debug)]
+struct Newcomer {
     stream: TcpStream,
     peer: SocketAddr,
     limits: HeadLimits,
@@ -85,7 +91,7 @@ pub struct Incoming {
 impl Incoming {
     /// Where the client is.
     pub fn peer_addr(&self) -> SocketAddr {
-        self.peer
+        self.0.peer
     }
 
     /// Where it came in.
@@ -93,12 +99,12 @@ impl Incoming {
     /// # Errors
     /// The operating system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
+        self.0.stream.local_addr()
     }
 
     /// The stream, to speak something else on it.
     pub fn into_inner(self) -> TcpStream {
-        self.stream
+        self.0.stream
     }
 
     /// Reads a request that may ask for anything: for servers that also speak HTTP.
@@ -106,7 +112,8 @@ impl Incoming {
     /// # Errors
     /// See [`Head::read`].
     pub async fn head(self) -> Result<Head<TcpStream>, OpeningError> {
-        Head::read(self.stream, &self.limits).await
+        // What it takes to read a request is freed when it is read.
+        Box::pin(async move { Head::read(self.0.stream, &self.0.limits).await }).await
     }
 
     /// Reads a request for a WebSocket. Anything else is answered here, with what is wrong about it: 400, 405, 408, 426,
@@ -115,6 +122,6 @@ impl Incoming {
     /// # Errors
     /// Why there is none; the connection is over then.
     pub async fn request(self) -> Result<Opening<TcpStream>, OpeningError> {
-        self.head().await?.into_opening().await
+        Box::pin(async move { self.head().await?.into_opening().await }).await
     }
 }

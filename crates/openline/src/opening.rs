@@ -1,6 +1,7 @@
 //! A client's opening handshake, checked and not answered: the moment to decide (§4.2.2).
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,7 +32,13 @@ use crate::websocket::WebSocket;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Opening<S = TcpStream> {
+pub struct Opening<S = TcpStream>(
+    /// Boxed, as a [`WebSocket`] is: the futures of tasks that pass it on stay small, long after it is gone.
+    Box<Asked<S>>,
+);
+
+#[derive(Debug)]
+struct Asked<S> {
     request: Request<()>,
     offer: Offer,
     stream: S,
@@ -41,37 +48,37 @@ pub struct Opening<S = TcpStream> {
 
 impl<S> Opening<S> {
     pub(crate) fn new(request: Request<()>, offer: Offer, stream: S, leftover: Bytes) -> Self {
-        Self { request, offer, stream, leftover, config: Arc::default() }
+        Self(Box::new(Asked { request, offer, stream, leftover, config: Arc::default() }))
     }
 
     /// The request: path, query, cookies, credentials.
     pub fn request(&self) -> &Request<()> {
-        &self.request
+        &self.0.request
     }
 
     /// What the client offers.
     pub fn offer(&self) -> &Offer {
-        &self.offer
+        &self.0.offer
     }
 
     /// The subprotocols on offer, in the client's order of preference.
     pub fn subprotocols(&self) -> &[Subprotocol] {
-        self.offer.subprotocols()
+        self.0.offer.subprotocols()
     }
 
     /// The page that connects, when a browser does.
     pub fn origin(&self) -> Option<&Origin> {
-        self.offer.origin()
+        self.0.offer.origin()
     }
 
     /// The stream below, to ask it for addresses and the like.
     pub fn get_ref(&self) -> &S {
-        &self.stream
+        &self.0.stream
     }
 
     /// The limits and deadlines of the WebSocket to be.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        self.config = config.into();
+        self.0.config = config.into();
         self
     }
 }
@@ -81,14 +88,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     ///
     /// # Errors
     /// [`OpeningError::Rejected`] after the refusal is sent, [`OpeningError::Io`].
-    pub async fn accept(mut self, handshake: &ServerHandshake) -> Result<WebSocket<S>, OpeningError> {
-        match handshake.answer(&self.offer) {
-            Ok((response, negotiated)) => self.open(response, negotiated).await,
-            Err(rejection) => {
-                answer(&mut self.stream, &rejection.response()).await?;
-                Err(OpeningError::Rejected(rejection))
-            }
-        }
+    pub fn accept(
+        self,
+        handshake: &ServerHandshake,
+    ) -> impl Future<Output = Result<WebSocket<S>, OpeningError>> + use<S> {
+        let decision = handshake.answer(&self.0.offer).map_err(Box::new);
+        self.settle(decision.map(Box::new))
     }
 
     /// Opens the WebSocket, whatever its origin: for decisions that were made by hand.
@@ -96,15 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// # Errors
     /// [`OpeningError::Rejected`] when the subprotocol was not offered or a header is the handshake's own: the client
     /// is then told 500. [`OpeningError::Io`].
-    pub async fn accept_with(mut self, acceptance: &Acceptance) -> Result<WebSocket<S>, OpeningError> {
-        match self.offer.accept(acceptance) {
-            Ok((response, negotiated)) => self.open(response, negotiated).await,
-            Err(error) => {
-                let rejection = Rejection::from(error);
-                answer(&mut self.stream, &rejection.response()).await?;
-                Err(OpeningError::Rejected(rejection))
-            }
-        }
+    pub fn accept_with(
+        self,
+        acceptance: &Acceptance,
+    ) -> impl Future<Output = Result<WebSocket<S>, OpeningError>> + use<S> {
+        let decision = self.0.offer.accept(acceptance).map_err(|error| Box::new(error.into()));
+        self.settle(decision.map(Box::new))
     }
 
     /// Refuses with a status, or with a whole response of your own. The connection is ended, gently.
@@ -112,15 +114,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// # Errors
     /// The stream's.
     pub async fn reject(mut self, refusal: impl Into<Refusal>) -> io::Result<()> {
-        answer(&mut self.stream, &refusal.into().0).await
+        answer(&mut self.0.stream, &refusal.into().0).await
     }
 
-    async fn open(mut self, response: Response<()>, negotiated: Negotiated) -> Result<WebSocket<S>, OpeningError> {
-        self.stream.write_all(&http1::encode_response(&response)).await?;
-        self.stream.flush().await?;
-        Ok(WebSocket::from_parts(self.stream, &self.leftover, Role::Server, &negotiated, self.config))
+    /// Writes the answer. What that takes is freed when it is written, and with it the request.
+    fn settle(mut self, decision: Decision) -> Pin<Box<impl Future<Output = Result<WebSocket<S>, OpeningError>>>> {
+        Box::pin(async move {
+            match decision {
+                Ok(accepted) => {
+                    let (response, negotiated) = *accepted;
+                    self.0.stream.write_all(&http1::encode_response(&response)).await?;
+                    self.0.stream.flush().await?;
+                    let Asked { stream, leftover, config, .. } = *self.0;
+                    Ok(WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, config))
+                }
+                Err(rejection) => {
+                    answer(&mut self.0.stream, &rejection.response()).await?;
+                    Err(OpeningError::Rejected(*rejection))
+                }
+            }
+        })
     }
 }
+
+/// What an offer is answered with.
+type Decision = Result<Box<(Response<()>, Negotiated)>, Box<Rejection>>;
 
 /// An answer that is not a WebSocket. Made from a `StatusCode`, whose name becomes the body, or from a `Response` with
 /// any body of bytes; `Content-Length` and `Connection: close` are added.

@@ -3,50 +3,54 @@
 //! A buffer is taken and put back; no borrow of the pool is held across a poll, because a WebSocket may run over another.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
-/// What one read can bring. 64 KiB: sixteen frames of 4 KiB in one system call, and the kernel rarely has more at hand.
-pub(crate) const READ_BYTES: usize = 64 << 10;
+use openline_proto::Output;
 
-/// A write buffer's first capacity; it grows with what is queued.
+use crate::input::Input;
+
+/// An output's first capacity; it grows with what is queued.
 const WRITE_BYTES: usize = 16 << 10;
 
-/// A write buffer that grew beyond this is freed rather than kept.
+/// An output that grew beyond this is freed rather than kept.
 const MAX_WRITE_BYTES: usize = 256 << 10;
 
 /// Buffers of each kind kept per thread: as many as connections that are in the middle of something at once.
 const MAX_BUFFERS: usize = 16;
 
+type Pool<T> = RefCell<Vec<Box<T>>>;
+
 thread_local! {
-    static READ: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    static WRITE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static INPUTS: Pool<Input> = const { RefCell::new(Vec::new()) };
+    static OUTPUTS: Pool<Output> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of `READ_BYTES` initialised bytes.
-pub(crate) fn take_read() -> Vec<u8> {
-    READ.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_BYTES])
+/// An empty input.
+pub(crate) fn take_input() -> Box<Input> {
+    INPUTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new(Input::new()))
 }
 
-/// Puts a buffer from `take_read` back.
-pub(crate) fn put_read(buffer: Vec<u8>) {
-    debug_assert_eq!(buffer.len(), READ_BYTES);
-    put(&READ, buffer);
+/// Puts an input back that holds nothing of use.
+pub(crate) fn put_input(input: Box<Input>) {
+    if input.is_roomy() {
+        put(&INPUTS, input);
+    }
 }
 
-/// An empty buffer with some capacity.
-pub(crate) fn take_write() -> Vec<u8> {
-    WRITE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(WRITE_BYTES))
+/// An empty output.
+pub(crate) fn take_output() -> Box<Output> {
+    OUTPUTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new(Output::with_capacity(WRITE_BYTES)))
 }
 
-/// Puts a buffer from `take_write` back.
-pub(crate) fn put_write(buffer: Vec<u8>) {
-    debug_assert!(buffer.is_empty());
-    if buffer.capacity() <= MAX_WRITE_BYTES {
-        put(&WRITE, buffer);
+/// Puts an output back that holds nothing.
+pub(crate) fn put_output(output: Box<Output>) {
+    if output.is_empty() && output.capacity() <= MAX_WRITE_BYTES {
+        put(&OUTPUTS, output);
     }
 }
 
 /// Frees the buffer instead when the pool is full, or gone because the thread ends.
-fn put(pool: &'static std::thread::LocalKey<RefCell<Vec<Vec<u8>>>>, buffer: Vec<u8>) {
+fn put<T>(pool: &'static LocalKey<Pool<T>>, buffer: Box<T>) {
     let _ = pool.try_with(|pool| {
         if let Ok(mut pool) = pool.try_borrow_mut()
             && pool.len() < MAX_BUFFERS

@@ -263,17 +263,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
 }
 
 /// `poll_close` sends a Close frame with 1000; the receiver sees the answer.
-impl<S: AsyncRead + AsyncWrite + Unpin, M: Into<Message>> Sink<M> for Sender<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.0.poll(cx, Driver::poll_room)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Error> {
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let mut driver = self.0.driver();
         let (connection, output) = driver.prepare_output();
-        Ok(connection.send(message.into(), output)?)
+        Ok(connection.send(message, output)?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

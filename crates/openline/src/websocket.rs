@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
-use openline_proto::handshake::{Negotiated, Subprotocol};
+use openline_proto::handshake::Negotiated;
 use openline_proto::{
     Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Role, SendError,
     SharedMessage,
@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 use crate::alarm::now;
 use crate::driver::{Driver, Incoming, Want};
 use crate::error::Error;
-use crate::pool;
 use crate::seed;
 use crate::split::{self, Receiver, Sender};
 
@@ -41,8 +40,8 @@ use crate::split::{self, Receiver, Sender};
 /// ```
 #[derive(Debug)]
 pub struct WebSocket<S = TcpStream> {
-    driver: Driver<S>,
-    subprotocol: Option<Subprotocol>,
+    /// Boxed, so that a socket is one pointer: the futures of tasks that pass it on stay small.
+    driver: Box<Driver<S>>,
 }
 
 /// A piece of a message, from [`WebSocket::recv_part`].
@@ -74,12 +73,13 @@ impl<S> WebSocket<S> {
             Role::Client => Connection::client(negotiated, config, seed::fresh(), now()),
         };
         connection.jitter(seed::jitter());
-        Self { driver: Driver::new(stream, connection, leftover), subprotocol: negotiated.subprotocol().cloned() }
+        let subprotocol = negotiated.subprotocol().map(|name| name.as_str().into());
+        Self { driver: Box::new(Driver::new(stream, connection, leftover, subprotocol)) }
     }
 
     /// The subprotocol that the opening handshake agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.driver.subprotocol.as_deref()
     }
 
     /// How the connection ended: the close codes and reasons that crossed, and who began. `None` while it is open.
@@ -99,7 +99,7 @@ impl<S> WebSocket<S> {
 
     /// Two owned halves for two tasks. Which half does what is said at [`Sender`] and [`Receiver`].
     pub fn split(self) -> (Sender<S>, Receiver<S>) {
-        split::split(self.driver)
+        split::split(*self.driver)
     }
 }
 
@@ -281,7 +281,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         ready!(self.poll_whole(cx))?;
         Poll::Ready(Ok(self.take_incoming().and_then(|incoming| match incoming {
-            Incoming::Message(arrival) => Some(arrival.into_message(self.input.last())),
+            Incoming::Message(arrival) => Some(arrival.into_message(self.last_input())),
             Incoming::Part(..) => None,
         })))
     }
@@ -289,9 +289,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Error>> {
         ready!(self.poll_io(Want::Parts, cx))?;
         Poll::Ready(Ok(self.take_incoming().map(|incoming| match incoming {
-            Incoming::Part(kind, payload, last) => Part { kind, bytes: payload.into_bytes(self.input.last()), last },
+            Incoming::Part(part) => {
+                let (kind, payload, last) = *part;
+                Part { kind, bytes: payload.into_bytes(self.last_input()), last }
+            }
             Incoming::Message(arrival) => {
-                let message = arrival.into_message(self.input.last());
+                let message = arrival.into_message(self.last_input());
                 Part { kind: message.kind(), bytes: message.into_bytes(), last: true }
             }
         })))
@@ -312,9 +315,6 @@ impl Reply<'_> {
     /// [`SendError::Full`] once `Config::max_output_bytes` are queued: the first answer to a message always fits.
     #[inline]
     pub fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
-        if !self.output.has_buffer() {
-            self.output.lend_buffer(pool::take_write());
-        }
         self.connection.send(message, self.output)
     }
 }
@@ -389,16 +389,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
 }
 
 /// `start_send` queues, `poll_close` does the closing handshake with 1000 and drops what still comes.
-impl<S: AsyncRead + AsyncWrite + Unpin, M: Into<Message>> Sink<M> for WebSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.driver.poll_room(cx)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), Error> {
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let (connection, output) = self.driver.prepare_output();
-        Ok(connection.send(message.into(), output)?)
+        Ok(connection.send(message, output)?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

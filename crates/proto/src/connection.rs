@@ -225,7 +225,7 @@ impl Connection {
     pub fn next_timeout(&mut self, output: &Output, now: Instant) -> Option<Instant> {
         match self.closing.state {
             State::Open => self.clock.next(&self.config, output, now).map(|(at, _)| at),
-            State::Closing => self.closing.deadline,
+            State::Closing => self.closing.deadline(),
             State::Closed => None,
         }
     }
@@ -239,7 +239,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant, output: &mut Output) -> Result<(), TimedOut> {
         match self.closing.state {
             State::Closed => Ok(()),
-            State::Closing => match self.closing.deadline {
+            State::Closing => match self.closing.deadline() {
                 Some(deadline) if deadline <= now => {
                     let answered = self.closing.io != IoState::Open;
                     self.closing.gone(Initiator::Us);
@@ -289,7 +289,7 @@ impl Connection {
 
     /// How the connection ended: `None` until the closing handshake is over, failed or cut off.
     pub fn closed(&self) -> Option<&Closed> {
-        if self.closing.io == IoState::Open { None } else { self.closing.closed.as_deref() }
+        if self.closing.io == IoState::Open { None } else { self.closing.closed() }
     }
 
     // How.

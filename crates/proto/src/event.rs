@@ -48,8 +48,8 @@ pub enum Arrival {
         /// Where it is.
         range: Range<usize>,
     },
-    /// The payload was assembled.
-    Owned(Message),
+    /// The payload was assembled. Boxed, because an arrival is passed on far more often than it is owned.
+    Owned(Box<Message>),
 }
 
 impl Arrival {
@@ -65,7 +65,7 @@ impl Arrival {
     /// Owns the message, copying it if it lies in the input.
     pub fn into_message(self, input: &[u8]) -> Message {
         match self {
-            Self::Owned(message) => message,
+            Self::Owned(message) => *message,
             lent => lent.lend(input).to_message(),
         }
     }

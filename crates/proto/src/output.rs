@@ -12,8 +12,8 @@ use crate::frame::Header;
 ///
 /// Small frames are copied into one flat buffer; large payloads and shared frames are kept by reference between its
 /// bytes. Pings and pongs go out at the next frame border, ahead of the messages that wait (§5.4: "Control frames MAY be
-/// injected in the middle of a fragmented message"). Empty, it holds no memory once its buffer is
-/// [taken back](Self::take_buffer).
+/// injected in the middle of a fragmented message"). Empty, it keeps the memory it grew to: drop it, or share it with
+/// other connections that have something to say only now and then.
 #[derive(Debug, Default)]
 pub struct Output {
     /// Headers and small payloads.
@@ -59,6 +59,11 @@ impl Output {
         Self::default()
     }
 
+    /// Nothing to write, and memory for so many bytes: for a pool that many connections share.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { flat: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// How many bytes wait.
     #[inline]
     pub fn len(&self) -> usize {
@@ -81,29 +86,9 @@ impl Output {
         !self.control.is_empty()
     }
 
-    /// Lends an empty buffer to write into, so that many connections can share a few: a pool's half of a bargain whose
-    /// other half is [`take_buffer`](Self::take_buffer). Ignored when there is one already.
-    #[inline]
-    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
-        debug_assert!(buffer.is_empty());
-        if self.flat.capacity() == 0 {
-            self.flat = buffer;
-        }
-    }
-
-    /// Whether messages go into a buffer that is already there.
-    #[inline]
-    pub fn has_buffer(&self) -> bool {
-        self.flat.capacity() > 0
-    }
-
-    /// Gives the buffer back when everything is written; `None` while something waits or no buffer is held.
-    #[inline]
-    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        (self.pending == 0 && self.flat.capacity() > 0).then(|| {
-            self.shared = VecDeque::new();
-            std::mem::take(&mut self.flat)
-        })
+    /// How much fits before its memory grows.
+    pub fn capacity(&self) -> usize {
+        self.flat.capacity()
     }
 
     /// Fills `slices` with what to write next and returns how many it used; 0 when nothing waits.

@@ -264,7 +264,7 @@ impl Reader {
                 assembler.push(piece)?;
                 if last && let Some(message) = self.message.take() {
                     let Body::Whole(assembler) = message.body else { return Ok(None) };
-                    return Ok(Some(Event::Message(Arrival::Owned(assembler.finish()?))));
+                    return Ok(Some(Event::Message(Arrival::Owned(Box::new(assembler.finish()?)))));
                 }
                 return Ok(None);
             }

@@ -44,21 +44,36 @@ pub enum IoState {
 pub(crate) struct Closing {
     pub(crate) state: State,
     pub(crate) io: IoState,
-    pub(crate) deadline: Option<Instant>,
     /// Nothing that still comes is looked at (§1.4, §7.1.7).
     pub(crate) discards: bool,
     /// Boxed: most of its life a connection has none.
-    pub(crate) closed: Option<Box<Closed>>,
+    ending: Option<Box<Ending>>,
+}
+
+#[derive(Debug)]
+struct Ending {
+    closed: Closed,
+    deadline: Option<Instant>,
 }
 
 impl Closing {
     pub(crate) fn new() -> Self {
-        Self { state: State::Open, io: IoState::Open, deadline: None, discards: false, closed: None }
+        Self { state: State::Open, io: IoState::Open, discards: false, ending: None }
+    }
+
+    /// What crossed, and who began.
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        self.ending.as_ref().map(|ending| &ending.closed)
+    }
+
+    /// When waiting for the rest of it ends.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.ending.as_ref().and_then(|ending| ending.deadline)
     }
 
     /// Our Close frame is queued. `false` when one was before: the first one counts.
     pub(crate) fn sent(&mut self, close: &Close, role: Role, deadline: Instant) -> bool {
-        let closed = self.closed(Initiator::Us);
+        let closed = &mut self.ending(Initiator::Us).closed;
         if closed.sent.is_some() {
             return false;
         }
@@ -69,7 +84,7 @@ impl Closing {
 
     /// The peer's Close frame arrived.
     pub(crate) fn received(&mut self, close: Close, role: Role, deadline: Instant) {
-        self.closed(Initiator::Peer).received = Some(close);
+        self.ending(Initiator::Peer).closed.received = Some(close);
         // §1.4: "a peer discards any further data received"
         self.discards = true;
         self.advance(role, deadline);
@@ -77,17 +92,17 @@ impl Closing {
 
     /// §7.1.7: "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame)".
     pub(crate) fn failed(&mut self, by: Initiator, deadline: Instant) {
-        self.closed(by).by = by;
+        let ending = self.ending(by);
+        ending.closed.by = by;
+        ending.deadline = Some(deadline);
         self.discards = true;
-        self.deadline = Some(deadline);
         (self.state, self.io) = (State::Closing, IoState::Shutdown);
     }
 
     /// TCP is gone, or no longer worth waiting for.
     pub(crate) fn gone(&mut self, by: Initiator) {
-        self.closed(by);
+        self.ending(by).deadline = None;
         self.discards = true;
-        self.deadline = None;
         (self.state, self.io) = (State::Closed, IoState::Closed);
     }
 
@@ -96,19 +111,22 @@ impl Closing {
             return;
         }
         self.state = State::Closing;
-        self.deadline.get_or_insert(deadline);
-        if self.closed.as_ref().is_some_and(|closed| closed.is_clean()) {
+        let Some(ending) = &mut self.ending else { return };
+        ending.deadline.get_or_insert(deadline);
+        if ending.closed.is_clean() {
+            ending.deadline = Some(deadline);
             // §7.1.1: the server closes TCP first, so that TIME_WAIT is the server's.
             self.io = match role {
                 Role::Server => IoState::Shutdown,
                 Role::Client => IoState::AwaitEof,
             };
-            self.deadline = Some(deadline);
         }
     }
 
-    fn closed(&mut self, by: Initiator) -> &mut Closed {
-        self.closed.get_or_insert_with(|| Box::new(Closed { received: None, sent: None, by }))
+    fn ending(&mut self, by: Initiator) -> &mut Ending {
+        self.ending.get_or_insert_with(|| {
+            Box::new(Ending { closed: Closed { received: None, sent: None, by }, deadline: None })
+        })
     }
 }
 
