@@ -10,8 +10,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let client =
         Client::new().config(Config { max_frame_bytes: 32 << 20, max_message_bytes: 32 << 20, ..Config::default() });
-    let (mut socket, _) = client.connect(&format!("{url}/getCaseCount")).await?;
-    let cases: u32 = socket.recv().await?.and_then(|count| count.as_text()?.parse().ok()).ok_or("no case count")?;
+    let count = client.connect(&format!("{url}/getCaseCount")).await?.0.recv().await?;
+    let cases: u32 = count.and_then(|count| count.as_text()?.parse().ok()).ok_or("no case count")?;
 
     for case in 1..=cases {
         let (mut socket, _) = client.connect(&format!("{url}/runCase?case={case}&agent={agent}")).await?;

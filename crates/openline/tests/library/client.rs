@@ -230,7 +230,8 @@ async fn redirects_are_told_and_not_followed() {
 #[tokio::test(start_paused = true)]
 async fn answers_that_break_the_handshake_are_refused() {
     type Judge = fn(&ConnectError) -> bool;
-    let accepted_wrongly: [(fn(String) -> String, Judge); 5] = [
+    type Answer = fn(String) -> String;
+    let accepted_wrongly: [(Answer, Judge); 5] = [
         (
             |_| format!("{}\r\n", accepted("AAAAAAAAAAAAAAAAAAAAAAAAAAA=")),
             |error| matches!(error, ConnectError::Response(_)),

@@ -7,6 +7,8 @@ mod peer;
 mod poll;
 #[path = "../support/script.rs"]
 mod script;
+#[path = "../support/tunnel.rs"]
+mod tunnel;
 #[path = "../support/wire.rs"]
 mod wire;
 
@@ -16,4 +18,6 @@ mod deadlines;
 mod endings;
 mod opening;
 mod split;
+mod stacked;
+mod types;
 mod writes;
