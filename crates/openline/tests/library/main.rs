@@ -17,6 +17,7 @@ mod client;
 mod deadlines;
 mod endings;
 mod opening;
+mod sinks;
 mod split;
 mod stacked;
 mod types;
