@@ -189,8 +189,13 @@ mod changing_over {
             peer.mode = Mode::Parts;
             peer.sends(peer.frames(b"\x01\0"));
             peer.mode = Mode::Whole;
-            peer.sends(peer.frames(b"\x80\x01x"));
-            peer.hears(Heard::text("x"));
+            peer.sends(peer.frames(b"\x00\x01\xc3"));
+            peer.mode = Mode::Parts;
+            peer.sends(b"");
+            peer.hears_nothing();
+            peer.mode = Mode::Whole;
+            peer.sends(peer.frames(b"\x80\x01\xa4"));
+            peer.hears(Heard::text("ä"));
         }
     }
 
