@@ -131,7 +131,17 @@ impl<S> Driver<S> {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
         let (connection, output) = self.prepare_output();
-        connection.handle_timeout(now, output)
+        let handled = connection.handle_timeout(now, output);
+        if !self.owes() {
+            self.return_output();
+        }
+        handled
+    }
+
+    fn return_output(&mut self) {
+        if let Some(output) = self.output.take() {
+            pool::put_output(output);
+        }
     }
 }
 
@@ -171,14 +181,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.connection.hold_keepalive(now());
             } else if written.is_ready() && self.connection.io_state() != IoState::Open {
                 return self.poll_end(cx);
-            } else if !self.heard_end {
+            } else if self.heard_end {
+                if written.is_ready() {
+                    return Poll::Ready(self.end(None));
+                }
+                // It cannot answer a ping any more.
+                self.connection.hold_keepalive(now());
+            } else {
                 // Under a flood of control frames the timer would never be polled.
                 if self.alarm.is_due(self.heard) {
                     self.run_due(self.heard);
                 }
                 match self.poll_read(cx) {
-                    // It said all it had to say, and may be waiting for our last words.
-                    Poll::Ready(Ok(0)) if self.connection.io_state() != IoState::Open => self.heard_end = true,
+                    // It said all it had to say, and may be waiting for what we owe it.
+                    Poll::Ready(Ok(0)) if written.is_pending() => {
+                        self.heard_end = true;
+                        continue;
+                    }
                     Poll::Ready(Ok(0)) => return Poll::Ready(self.end(None)),
                     Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => return Poll::Ready(self.end(Some(error))),
@@ -398,9 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.unflushed = true;
             }
         }
-        if let Some(output) = self.output.take() {
-            pool::put_output(output);
-        }
+        self.return_output();
         if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.unflushed = false;
