@@ -404,6 +404,21 @@ mod begun_messages {
         }
     }
 
+    /// Nor is any byte of one, or of a header that does not say yet what it is.
+    #[test]
+    fn do_not_go_on_with_a_byte_of_a_control_frame() {
+        for mut peer in Peer::both_of(config()) {
+            let wire = peer.frames(b"\x89\x01x");
+            peer.sends(peer.frames(b"\x01\x03one"));
+            for byte in wire {
+                peer.waits(5 * SECOND).unwrap();
+                peer.sends([byte]);
+            }
+            peer.takes();
+            assert!(peer.next_timeout() < Some(50 * SECOND));
+        }
+    }
+
     /// Nor is a driver that looks and finds nothing.
     #[test]
     fn do_not_go_on_with_empty_reads() {
