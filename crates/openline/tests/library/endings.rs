@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openline::{CloseCode, Config, Error, Initiator, Message, ProtocolError, Role, SendError};
+use openline::{CloseCode, Config, Error, Initiator, Message, ProtocolError, Role, SendError, TimedOut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
@@ -144,6 +144,31 @@ async fn half_a_line_without_a_close_frame_is_aborted() {
     assert_eq!(socket.recv().await.unwrap(), Some(Message::from("last")));
     assert!(matches!(socket.recv().await, Err(Error::Aborted)));
     assert_eq!(socket.closed().unwrap().code(), 1006);
+}
+
+/// But what it asked for before is still written to it, however slow the line, and no ping is expected to be answered.
+#[tokio::test(start_paused = true)]
+async fn half_a_line_gets_what_it_is_owed() {
+    let ping_interval = Some(Duration::from_secs(1));
+    let config = Config { ping_interval, pong_timeout: Duration::from_secs(1), ..Config::default() };
+    let (mut peer, mut socket) = pair(16, Role::Server, config);
+    socket.feed("sixteen bytes and more").await.unwrap();
+    peer.stream.shutdown().await.unwrap();
+    let receiving = tokio::spawn(async move { socket.recv().await });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(!receiving.is_finished());
+    peer.expects(b"\x81\x16sixteen bytes and more").await;
+    assert!(matches!(receiving.await.unwrap(), Err(Error::Aborted)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_line_that_does_not_read_is_given_up() {
+    let (mut peer, mut socket) = pair(16, Role::Server, Config::default());
+    socket.feed("sixteen bytes and more").await.unwrap();
+    peer.stream.shutdown().await.unwrap();
+    let began = Instant::now();
+    assert!(matches!(socket.recv().await, Err(Error::TimedOut(TimedOut::Write))));
+    assert_eq!(began.elapsed().as_secs(), 30);
 }
 
 #[tokio::test]
