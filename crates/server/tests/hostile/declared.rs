@@ -1,0 +1,62 @@
+//! Lengths that are declared and never come (§5.2): memory follows what arrives, and a limit is met by the header alone.
+
+use crate::bytes::{declares, masked};
+use crate::peer::Peer;
+use crate::server::{KIB, MIB, NOISE, Server, crowd};
+use crate::witness::Witness;
+
+#[test]
+fn more_than_is_allowed_is_refused_by_its_header() {
+    let server = Server::start(&["--ping-interval", "off"]);
+    let witness = Witness::of(&server);
+    for (declared, code) in [
+        // §10.4
+        (1_048_577, 1009),
+        (u64::from(u32::MAX), 1009),
+        ((1 << 63) - 1, 1009),
+        // §5.2: "the most significant bit MUST be 0"
+        (1 << 63, 1002),
+        (u64::MAX, 1002),
+    ] {
+        for first in [0x01, 0x81, 0x02, 0x82] {
+            let mut peer = Peer::open(&server, "/test");
+            peer.sends(declares(first, declared));
+            let reason = peer.expects_close(code);
+            assert!(code == 1002 || reason.contains(&declared.to_string()), "{reason}");
+            peer.expects_end();
+        }
+    }
+    // What is declared counts together with what is there.
+    let mut peer = Peer::open(&server, "/test");
+    peer.sends(masked(0x02, b"x"));
+    peer.sends(declares(0x80, MIB as u64));
+    peer.expects_close(1009);
+    peer.expects_end();
+    witness.was_not_disturbed();
+    server.stayed_within(NOISE);
+    server.ends_well();
+}
+
+#[test]
+fn a_thousand_maxima_that_never_come() {
+    let _turn = crowd();
+    let server = Server::start(&["--ping-interval", "off", "--message-timeout", "10m"]);
+    let witness = Witness::of(&server);
+    let mut peers: Vec<_> = (0..1000).map(|_| Peer::open(&server, "/test")).collect();
+    for peer in &mut peers {
+        // The echo of the first is written when the second has been looked at.
+        peer.sends([b"\x81\x85\0\0\0\0hello".to_vec(), declares(0x82, MIB as u64)].concat());
+    }
+    for peer in &mut peers {
+        peer.expects(b"\x81\x05hello");
+    }
+    witness.was_not_disturbed();
+    // A task, a socket, a message that is begun: some 3 KiB for each. Reserved, it would be 1 GiB.
+    server.stayed_within(NOISE + 1000 * 8 * KIB);
+    // It was a promise that may be kept.
+    peers[500].sends(vec![0; MIB]);
+    assert_eq!(peers[500].message(), vec![0; MIB]);
+    drop(peers);
+    server.waits_for_connections(0);
+    server.ends_well();
+}
