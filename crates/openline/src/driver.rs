@@ -86,10 +86,15 @@ impl<S> Driver<S> {
         }
     }
 
-    /// What it takes to queue something.
+    /// Queues something. Was it nothing, the output is the pool's again: a long time may pass before the next poll.
     #[inline]
-    pub(crate) fn prepare_output(&mut self) -> (&mut Connection, &mut Output) {
-        (&mut self.connection, self.output.get_or_insert_with(pool::take_output))
+    pub(crate) fn queue<T>(&mut self, queue: impl FnOnce(&mut Connection, &mut Output) -> T) -> T {
+        let output = self.output.get_or_insert_with(pool::take_output);
+        let queued = queue(&mut self.connection, output);
+        if output.is_empty() && !output.is_flushing() {
+            self.return_output();
+        }
+        queued
     }
 
     /// Whether something is queued.
@@ -130,12 +135,7 @@ impl<S> Driver<S> {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
-        let (connection, output) = self.prepare_output();
-        let handled = connection.handle_timeout(now, output);
-        if !self.owes() {
-            self.return_output();
-        }
-        handled
+        self.queue(|connection, output| connection.handle_timeout(now, output))
     }
 
     fn return_output(&mut self) {
@@ -417,10 +417,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 self.unflushed = true;
             }
         }
-        self.return_output();
         if self.unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+            if let Some(output) = &mut self.output {
+                output.set_flushing(flushed.is_pending());
+            }
+            ready!(flushed)?;
             self.unflushed = false;
+        }
+        if self.output.is_some() {
+            self.connection.wrote_everything();
+            self.return_output();
         }
         Poll::Ready(Ok(()))
     }

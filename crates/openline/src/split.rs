@@ -172,9 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         poll_fn(|cx| {
             self.0.poll(cx, |driver, cx| {
                 ready!(driver.poll_room(cx))?;
-                let (connection, output) = driver.prepare_output();
                 let message = message.take().expect("queued once");
-                Poll::Ready(connection.send(message, output).map_err(Error::from))
+                Poll::Ready(driver.queue(|connection, output| connection.send(message, output)).map_err(Error::from))
             })
         })
         .await
@@ -197,8 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         poll_fn(|cx| {
             self.0.poll(cx, |driver, cx| {
                 ready!(driver.poll_room(cx))?;
-                let (connection, output) = driver.prepare_output();
-                Poll::Ready(connection.send_shared(message, output).map_err(Error::from))
+                Poll::Ready(
+                    driver.queue(|connection, output| connection.send_shared(message, output)).map_err(Error::from),
+                )
             })
         })
         .await
@@ -217,11 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Errors
     /// As there.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        {
-            let mut driver = self.0.driver();
-            let (connection, output) = driver.prepare_output();
-            connection.ping(payload, output)?;
-        }
+        self.0.driver().queue(|connection, output| connection.ping(payload, output))?;
         self.flush().await
     }
 
@@ -236,11 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     }
 
     fn start_close(&mut self, close: Close) {
-        {
-            let mut driver = self.0.driver();
-            let (connection, output) = driver.prepare_output();
-            connection.close(close, now(), output);
-        }
+        self.0.driver().queue(|connection, output| connection.close(close, now(), output));
         // The receiver's timer does not know of the close deadline yet.
         self.0.shared.wakers.wake_by_ref();
     }
@@ -271,9 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let mut driver = self.0.driver();
-        let (connection, output) = driver.prepare_output();
-        Ok(connection.send(message, output)?)
+        Ok(self.0.driver().queue(|connection, output| connection.send(message, output))?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

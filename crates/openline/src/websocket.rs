@@ -180,8 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send`](Self::send).
     pub async fn feed<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), Error> {
         poll_fn(|cx| self.driver.poll_room(cx)).await?;
-        let (connection, output) = self.driver.prepare_output();
-        Ok(connection.send(message, output)?)
+        Ok(self.driver.queue(|connection, output| connection.send(message, output))?)
     }
 
     /// Sends a message that was encoded once for many connections.
@@ -199,8 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send`](Self::send).
     pub async fn feed_shared(&mut self, message: &SharedMessage) -> Result<(), Error> {
         poll_fn(|cx| self.driver.poll_room(cx)).await?;
-        let (connection, output) = self.driver.prepare_output();
-        Ok(connection.send_shared(message, output)?)
+        Ok(self.driver.queue(|connection, output| connection.send_shared(message, output))?)
     }
 
     /// Writes everything that is queued. Cancel-safe.
@@ -239,8 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Errors
     /// As [`send`](Self::send), and [`SendError::LongControl`].
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let (connection, output) = self.driver.prepare_output();
-        connection.ping(payload, output)?;
+        self.driver.queue(|connection, output| connection.ping(payload, output))?;
         self.flush().await
     }
 
@@ -259,8 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Queues a Close frame and returns at once; `recv` goes on to deliver what still comes, and then `None`.
     pub fn start_close(&mut self, close: impl Into<Close>) {
-        let (connection, output) = self.driver.prepare_output();
-        connection.close(close, now(), output);
+        self.driver.queue(|connection, output| connection.close(close, now(), output));
     }
 }
 
@@ -329,8 +325,7 @@ struct MessageWriter<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
     async fn write(&mut self, part: Outgoing<'_>, last: bool) -> Result<(), Error> {
         poll_fn(|cx| self.driver.poll_room(cx)).await?;
-        let (connection, output) = self.driver.prepare_output();
-        connection.send_part(part, last, output)?;
+        self.driver.queue(|connection, output| connection.send_part(part, last, output))?;
         poll_fn(|cx| self.driver.poll_flush(cx)).await
     }
 }
@@ -397,8 +392,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let (connection, output) = self.driver.prepare_output();
-        Ok(connection.send(message, output)?)
+        Ok(self.driver.queue(|connection, output| connection.send(message, output))?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

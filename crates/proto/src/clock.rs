@@ -106,10 +106,16 @@ impl Clock {
         [keepalive, message, idle, write].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// Nothing waits for the peer.
+    #[inline]
+    pub(crate) fn wrote_everything(&mut self) {
+        self.stalled = None;
+    }
+
     /// Notes since when the peer has taken nothing of what waits.
     fn watch(&mut self, output: &Output, now: Instant) {
         self.stalled = match self.stalled {
-            _ if output.is_empty() => None,
+            _ if output.is_empty() && !output.is_flushing() => None,
             Some((written, since)) if written == output.written() => Some((written, since)),
             _ => Some((output.written(), now)),
         };

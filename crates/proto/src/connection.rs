@@ -254,6 +254,13 @@ impl Connection {
         }
     }
 
+    /// All that was queued is written, and the next `output` may be another one: how long the peer has taken nothing is
+    /// counted anew from there.
+    #[inline]
+    pub fn wrote_everything(&mut self) {
+        self.clock.wrote_everything();
+    }
+
     /// Reading has stopped because the application, or a full output, takes no more: silence is then not the peer's
     /// fault, so the deadlines of a pong and of a begun message start anew.
     pub fn hold_keepalive(&mut self, now: Instant) {

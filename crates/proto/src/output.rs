@@ -35,6 +35,8 @@ pub struct Output {
     pending: usize,
     /// Everything that ever was.
     written: u64,
+    /// What was written waits in the socket's own buffer.
+    flushing: bool,
 }
 
 /// Bytes that follow `flat[..at]`.
@@ -79,6 +81,17 @@ impl Output {
     /// How many bytes were ever written: it moves as long as the peer reads.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Says whether what is written waits in a buffer of the socket's own, as TLS has one, which a peer that does not read
+    /// keeps from being flushed.
+    pub fn set_flushing(&mut self, flushing: bool) {
+        self.flushing = flushing;
+    }
+
+    /// What [`set_flushing`](Self::set_flushing) said last.
+    pub fn is_flushing(&self) -> bool {
+        self.flushing
     }
 
     /// Whether a ping or pong waits.

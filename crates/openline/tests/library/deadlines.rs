@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use openline::{CloseCode, Config, Error, Message, Role, SendError, TimedOut};
+use openline::handshake::Negotiated;
+use openline::{CloseCode, Config, Error, Message, Role, SendError, TimedOut, WebSocket};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::peer::{client_of, pair, server_of};
+use crate::script::script;
 use crate::wire::{masked, unmasked};
 
 /// So many seconds, or up to two more: timers ring late, never early.
@@ -150,6 +152,40 @@ async fn a_peer_that_never_reads_is_given_up_by_recv() {
     assert_seconds(began, 30..=30);
 }
 
+/// A stream with a buffer of its own, as TLS has, takes what is written; the peer has not.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_cannot_flush_is_given_up() {
+    for receives in [false, true] {
+        let (stream, handle) = script([], []);
+        handle.state().holds = true;
+        let mut socket = WebSocket::from_parts(stream, b"", Role::Server, &Negotiated::default(), quiet());
+        let began = Instant::now();
+        socket.feed("held").await.unwrap();
+        let ended = match receives {
+            false => timeout(Duration::from_secs(60), socket.flush()).await,
+            true => timeout(Duration::from_secs(60), socket.recv()).await.map(|received| received.map(drop)),
+        };
+        assert!(matches!(ended, Ok(Err(Error::TimedOut(TimedOut::Write)))), "{ended:?}");
+        assert_seconds(began, 30..=30);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_flushes_late_is_not_given_up() {
+    let (stream, handle) = script([], []);
+    let mut socket = WebSocket::from_parts(stream, b"", Role::Server, &Negotiated::default(), quiet());
+    for _ in 0..3 {
+        handle.state().holds = true;
+        let later = handle.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(29)).await;
+            later.lets_flush();
+        });
+        socket.send("held").await.unwrap();
+        assert!(timeout(Duration::from_secs(60), socket.recv()).await.is_err());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_not_given_up() {
     let (mut peer, mut socket) = pair(64, Role::Server, Config::default());
@@ -159,6 +195,24 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
         peer.stream.read_u8().await.unwrap();
     }
     sending.await.unwrap().unwrap();
+}
+
+/// A peer that paused once and then read everything has a whole write timeout when it pauses again, at the same byte.
+#[tokio::test(start_paused = true)]
+async fn each_pause_of_a_reader_counts_from_its_own_beginning() {
+    let (mut peer, mut socket) = pair(64, Role::Server, Config::default());
+    let (_others_peer, mut other) = pair(64, Role::Server, Config::default());
+    for i in 0..3 {
+        let reading = async {
+            sleep(Duration::from_secs(20)).await;
+            Ok(peer.takes_frame().await)
+        };
+        let ((), frame) = tokio::try_join!(socket.send(vec![i; 100]), reading).unwrap();
+        assert_eq!(frame.payload, [i; 100]);
+        // Another connection has what this one wrote from, so the next message is written from something new.
+        other.feed("later").await.unwrap();
+        sleep(Duration::from_secs(20)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +317,7 @@ async fn two_peers_that_only_send_give_each_other_up() {
     let negotiated = Default::default();
     let mut ends = Vec::new();
     for (stream, role) in [(ours, Role::Server), (theirs, Role::Client)] {
-        let mut socket = openline::WebSocket::from_parts(stream, b"", role, &negotiated, Config::default());
+        let mut socket = WebSocket::from_parts(stream, b"", role, &negotiated, Config::default());
         ends.push(tokio::spawn(async move {
             let mut sent = 0;
             let error = loop {

@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) writes: VecDeque<Write>,
     /// What every flush says.
     pub(crate) flush: Option<io::ErrorKind>,
+    /// What was written does not leave the stream's own buffer.
+    pub(crate) holds: bool,
     /// What was written.
     pub(crate) written: Vec<u8>,
     /// How often something was written.
@@ -81,6 +83,15 @@ impl Handle {
         let mut state = self.state();
         state.reads.push_back(read);
         if let Some(waker) = state.reader.take() {
+            waker.wake();
+        }
+    }
+
+    /// The stream's own buffer is written.
+    pub(crate) fn lets_flush(&self) {
+        let mut state = self.state();
+        state.holds = false;
+        if let Some(waker) = state.writer.take() {
             waker.wake();
         }
     }
@@ -171,10 +182,14 @@ impl AsyncWrite for Script {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock().unwrap();
         state.flushes += 1;
         assert!(state.flushes < 10_000, "flushes without end");
+        if state.holds {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         state.flush.map_or(Poll::Ready(Ok(())), |kind| Poll::Ready(Err(kind.into())))
     }
 
