@@ -189,6 +189,21 @@ mod pong_5_5_3 {
         byte
     }
 
+    /// What the newest pong takes the place of is a pong: our own pings are asked once.
+    #[test]
+    fn a_pong_does_not_take_the_place_of_a_ping() {
+        for mut peer in Peer::both() {
+            peer.sends(peer.frames(b"\x89\x05first"));
+            let pings = (0..1000).take_while(|_| peer.connection.ping(&[0; 125], &mut peer.output).is_ok()).count();
+            for i in 0..100 {
+                peer.sends(peer.frames(wire::frame(0x89, &[i; 125])));
+            }
+            let first = wire::frame(0x8a, b"first");
+            let last = wire::frame(0x8a, &[99; 125]);
+            peer.expects([first, wire::frame(0x89, &[0; 125]).repeat(pings), last].concat());
+        }
+    }
+
     /// Our pings are bounded too, and ask the application to wait.
     #[test]
     fn pings_that_nobody_takes_are_refused() {

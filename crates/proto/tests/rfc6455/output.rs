@@ -163,6 +163,22 @@ fn an_empty_output_keeps_the_memory_it_was_given() {
     peer.expects(b"\x81\x03two");
 }
 
+/// A backlog that never quite ends is not kept for ever: what is written is forgotten.
+#[test]
+fn a_long_backlog_holds_the_memory_of_what_waits() {
+    for mut peer in Peer::both() {
+        let mut wire = 0;
+        for i in 0..20_000_u32 {
+            peer.connection.send(&[i as u8; 700], &mut peer.output).unwrap();
+            if peer.output.len() > 30_000 {
+                wire += write(&mut peer.output, 701 + i as usize % 50, 16).len();
+            }
+            assert!(peer.output.capacity() <= 256 << 10, "{}", peer.output.capacity());
+        }
+        assert!(wire > 10_000_000);
+    }
+}
+
 /// `written` moves with every byte that is taken, and only with those: it is how a stalled peer is known.
 #[test]
 fn what_was_written_is_counted() {

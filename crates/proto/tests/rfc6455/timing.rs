@@ -82,14 +82,17 @@ mod keepalive {
         for seed in [0, 1, u32::MAX / 3, 1 << 31, u32::MAX] {
             for mut peer in Peer::both_of(config()) {
                 peer.connection.jitter(seed);
+                let mut waits = std::collections::HashSet::new();
                 for _ in 0..200 {
                     let wait = peer.next_timeout().unwrap();
                     assert!((9 * SECOND..=11 * SECOND).contains(&wait), "{wait:?}");
                     intervals.push(wait);
+                    waits.insert(wait);
                     peer.waits(wait).unwrap();
                     peer.expects(b"\x89\0");
                     peer.sends(peer.frames(b"\x8a\0"));
                 }
+                assert!(waits.len() > 190, "each is another");
             }
         }
         let (least, most) = (intervals.iter().min().unwrap(), intervals.iter().max().unwrap());
@@ -101,7 +104,8 @@ mod keepalive {
     fn a_ping_that_waits_is_not_waited_for() {
         for mut peer in Peer::both_of(config()) {
             waits_for_the_ping(&mut peer);
-            assert_eq!(peer.waits(25 * SECOND), Ok(()), "30 s is the write timeout");
+            assert_eq!(peer.next_timeout(), Some(30 * SECOND), "the write timeout");
+            assert_eq!(peer.waits(25 * SECOND), Ok(()));
             peer.expects(b"\x89\0");
             // It has been on its way since now.
             assert_eq!(peer.next_timeout(), Some(3 * SECOND));
@@ -315,6 +319,8 @@ mod idleness {
                 assert!(peer.next_timeout() <= Some(60 * SECOND));
                 peer.takes();
                 assert_eq!(peer.next_timeout(), Some(60 * SECOND));
+                peer.waits(60 * SECOND).unwrap();
+                peer.expects(close_frame(1001, "idle for too long"));
             }
         }
     }
