@@ -21,4 +21,6 @@ mod sinks;
 mod split;
 mod stacked;
 mod types;
+#[cfg(feature = "axum")]
+mod upgrades;
 mod writes;
