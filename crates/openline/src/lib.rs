@@ -38,6 +38,7 @@ mod upgrade;
 mod upgraded;
 
 mod alarm;
+mod answer;
 mod client;
 mod driver;
 mod error;
@@ -45,14 +46,16 @@ mod head;
 mod input;
 mod listener;
 mod opening;
+mod part;
 mod pool;
 mod seed;
 mod split;
 mod websocket;
 
+pub use answer::OpeningError;
 pub use client::{Client, ConnectError, Refused, Setting, connect};
 pub use error::Error;
-pub use head::{Head, OpeningError};
+pub use head::Head;
 pub use http::StatusCode;
 pub use listener::{Incoming, Listener};
 pub use opening::{Opening, Refusal};
@@ -61,9 +64,10 @@ pub use openline_proto::{
     Close, CloseCode, Closed, Config, Initiator, Kind, Message, MessageRef, Outgoing, ProtocolError, Role, SendError,
     SharedMessage, Text, TimedOut, handshake,
 };
+pub use part::Part;
 pub use split::{Receiver, Sender};
 #[cfg(feature = "hyper")]
 pub use upgrade::{Upgrade, upgrade};
 #[cfg(feature = "hyper")]
 pub use upgraded::UpgradedStream;
-pub use websocket::{BinaryWriter, Part, Reply, TextWriter, WebSocket};
+pub use websocket::{BinaryWriter, Reply, TextWriter, WebSocket};

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-use crate::head::{Head, OpeningError};
+use crate::answer::OpeningError;
+use crate::head::Head;
 use crate::http1::HeadLimits;
 use crate::opening::Opening;
 

@@ -11,7 +11,7 @@ use openline_proto::{Config, Role};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::head::{OpeningError, answer};
+use crate::answer::{OpeningError, answer};
 use crate::http1;
 use crate::websocket::WebSocket;
 

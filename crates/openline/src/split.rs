@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::alarm::now;
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::websocket::Part;
+use crate::part::Part;
 
 /// The half that receives, from [`WebSocket::split`](crate::WebSocket::split).
 ///

@@ -5,13 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use openline_proto::handshake::Negotiated;
 use openline_proto::{
-    Close, CloseCode, Closed, Config, Connection, Kind, Message, MessageRef, Outgoing, Output, Role, SendError,
-    SharedMessage,
+    Close, CloseCode, Closed, Config, Connection, Message, MessageRef, Outgoing, Output, Role, SendError, SharedMessage,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,6 +17,7 @@ use tokio::net::TcpStream;
 use crate::alarm::now;
 use crate::driver::{Driver, Incoming, Want};
 use crate::error::Error;
+use crate::part::Part;
 use crate::seed;
 use crate::split::{self, Receiver, Sender};
 
@@ -42,17 +41,6 @@ use crate::split::{self, Receiver, Sender};
 pub struct WebSocket<S = TcpStream> {
     /// Boxed, so that a socket is one pointer: the futures of tasks that pass it on stay small.
     driver: Box<Driver<S>>,
-}
-
-/// A piece of a message, from [`WebSocket::recv_part`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The message's kind.
-    pub kind: Kind,
-    /// At most 64 KiB of it; whole code points when it is text.
-    pub bytes: Bytes,
-    /// Whether the message ends here.
-    pub last: bool,
 }
 
 impl<S> WebSocket<S> {

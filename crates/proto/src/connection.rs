@@ -16,16 +16,8 @@ use crate::masker::Masker;
 use crate::message::{self, Kind, Outgoing, SharedMessage};
 use crate::output::Output;
 use crate::receive::{Mode, Reader};
+use crate::role::Role;
 use crate::state::{Closing, IoState, State, after};
-
-/// Which end a connection is (§5.1: a client masks, a server does not).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The end that opened the connection.
-    Client,
-    /// The end that accepted it.
-    Server,
-}
 
 /// One end of an open WebSocket, without a socket.
 ///

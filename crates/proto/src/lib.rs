@@ -57,15 +57,17 @@ mod masker;
 mod message;
 mod output;
 mod receive;
+mod role;
 mod state;
 mod utf8;
 
 pub use close::{Close, CloseCode, Closed, Initiator, InvalidCloseCode};
-pub use connection::{Connection, Role};
+pub use connection::Connection;
 pub use error::{ProtocolError, SendError, TimedOut};
 pub use event::{Arrival, Event, Payload, Received};
 pub use limits::Config;
 pub use mask::mask;
 pub use message::{Kind, Message, MessageRef, Outgoing, SharedMessage, Text, TextRef};
 pub use output::Output;
+pub use role::Role;
 pub use state::{IoState, State};

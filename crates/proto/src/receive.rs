@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use crate::assemble::Assembler;
 use crate::close::Close;
-use crate::connection::Role;
 use crate::error::ProtocolError;
 use crate::event::{Arrival, Event, Payload, Received};
 use crate::frame::{Header, Opcode};
 use crate::limits::Config;
 use crate::mask::mask;
 use crate::message::Kind;
+use crate::role::Role;
 use crate::utf8::Checker;
 
 /// Whether the application wants messages whole or in parts.

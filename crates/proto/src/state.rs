@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use crate::close::{Close, Closed, Initiator};
-use crate::connection::Role;
+use crate::role::Role;
 
 /// Where the WebSocket is (§4.1, §7.1). There is no "connecting": a handshake is a type of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,10 @@
+//! The two ends of a connection.
+
+/// Which end a connection is (§5.1: a client masks, a server does not).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that opened the connection.
+    Client,
+    /// The end that accepted it.
+    Server,
+}
