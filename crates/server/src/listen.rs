@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt, io};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,11 +22,16 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// And it is said this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// Who may wait to be accepted. After a restart everybody comes back at once, and whoever finds the queue full is not
+/// told: their system tries again after one second, then after three. The system's own limit applies as well, which is
+/// 4,096 on Linux.
+const BACKLOG: u32 = 4096;
+
 /// Binds every address of `listen`. No IPv6 on this machine is a warning.
-pub(crate) async fn bind(listen: &[Listen]) -> Result<Vec<TcpListener>, BindError> {
+pub(crate) fn bind(listen: &[Listen]) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
     for (address, need) in listen.iter().flat_map(|listen| listen.addresses()) {
-        match TcpListener::bind(address).await {
+        match bind_one(address) {
             Ok(listener) => listeners.push(listener),
             // How a system says that it has no IPv6 differs from system to system; that somebody else has the port,
             // and would get half of our visitors, does not.
@@ -37,6 +42,15 @@ pub(crate) async fn bind(listen: &[Listen]) -> Result<Vec<TcpListener>, BindErro
         }
     }
     Ok(listeners)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for old connections. (On Windows it would mean that another program may take the port over.)
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Accepts for ever, each connection in a task of its own that ends with `alive`.

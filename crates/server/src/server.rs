@@ -50,7 +50,7 @@ impl Server {
             return Err(StartError::Public(address));
         }
         let mut listeners = Vec::new();
-        for listener in listen::bind(&config.listen).await? {
+        for listener in listen::bind(&config.listen)? {
             let address = listener.local_addr().map_err(StartError::Io)?;
             listeners.push((listener, address));
         }

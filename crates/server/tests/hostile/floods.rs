@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 use crate::bytes::{long_ping, masked, short_ping, turn};
 use crate::peer::Peer;
 use crate::server::{MIB, NOISE, Server};
-use crate::witness::Witness;
 
 /// §5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently processed Ping frame". Pongs that wait
 /// take 4 KiB at most, so the flood is not seen in the memory at all; kept, they would be 25 MiB, and 11 MiB of the tiny
 /// ones.
 fn a_peer_that_never_reads_pings(pings: u32, ping: impl Fn(u32) -> Vec<u8>) {
     let server = Server::start(&["--ping-interval", "off", "--write-timeout", "10m"]);
-    let witness = Witness::of(&server);
     let mut peer = Peer::open_narrow(&server, "/test");
     for first in (0..pings).step_by(200) {
         peer.sends((first..first + 200).flat_map(&ping).collect::<Vec<u8>>());
@@ -32,10 +30,8 @@ fn a_peer_that_never_reads_pings(pings: u32, ping: impl Fn(u32) -> Vec<u8>) {
         answered = Some(turn(&frame.payload));
     }
     assert_eq!(answered, Some(pings - 1), "the most recent ping is answered");
-    witness.was_not_disturbed();
-    server.stayed_within(NOISE);
     drop(peer);
-    server.ends_well();
+    server.endured(NOISE);
 }
 
 #[test]
@@ -52,7 +48,6 @@ fn tiny_pings_to_a_peer_that_never_reads() {
 fn pings_between_messages() {
     const MESSAGES: u32 = 5_000;
     let server = Server::start(&["--ping-interval", "off"]);
-    let witness = Witness::of(&server);
     let mut peer = Peer::open(&server, "/test");
     let mut writer = peer.second_hand();
     let writing = thread::spawn(move || {
@@ -80,35 +75,29 @@ fn pings_between_messages() {
     }
     writing.join().unwrap();
     assert_eq!(answered, Some(MESSAGES * 10 - 1), "the last ping was before the last message");
-    witness.was_not_disturbed();
-    // Echoes wait in an output of 1 MiB while the peer catches up; growing, it is there twice.
-    server.stayed_within(NOISE + 3 * MIB);
     drop(peer);
-    server.ends_well();
+    // Echoes wait in an output of 1 MiB while the peer catches up; growing, it is there twice.
+    server.endured(NOISE + 3 * MIB);
 }
 
 /// §5.5.3: a Pong that answers nothing is legal, and "a response to an unsolicited Pong frame is not expected".
 #[test]
 fn a_million_pongs() {
     let server = Server::start(&["--ping-interval", "off"]);
-    let witness = Witness::of(&server);
     let mut peer = Peer::open(&server, "/test");
     for _ in 0..1_000 {
         peer.sends(b"\x8a\x80\0\0\0\0".repeat(1_000));
     }
     peer.sends(b"\x81\x85\0\0\0\0hello");
     peer.expects(b"\x81\x05hello");
-    witness.was_not_disturbed();
-    server.stayed_within(NOISE);
     drop(peer);
-    server.ends_well();
+    server.endured(NOISE);
 }
 
 /// §10.4: "limits on … the total message size after reassembly from multiple frames".
 #[test]
 fn fragments_that_never_end() {
     let server = Server::start(&["--ping-interval", "off", "--close-timeout", "1s"]);
-    let witness = Witness::of(&server);
     let fragment = masked(0x00, &[b'f'; 4096]);
     // One MiB is a message yet, and the next byte is one too many.
     let mut peer = Peer::open(&server, "/test");
@@ -124,18 +113,14 @@ fn fragments_that_never_end() {
     let mut peer = Peer::open(&server, "/test");
     peer.sends(masked(0x02, &[b'f'; 4096]));
     peer.sends_until_ended(&fragment);
-    witness.was_not_disturbed();
     // The message, 1 MiB; growing, it is there twice.
-    server.stayed_within(NOISE + 3 * MIB);
-    server.waits_for_connections(0);
-    server.ends_well();
+    server.endured(NOISE + 3 * MIB);
 }
 
 /// The message of the least bytes per fragment: as long as any other, and put together in linear time.
 #[test]
 fn fragments_of_one_byte() {
     let server = Server::start(&["--ping-interval", "off"]);
-    let witness = Witness::of(&server);
     let start = Instant::now();
     let mut peer = Peer::open(&server, "/test");
     peer.sends(masked(0x01, b"f"));
@@ -148,18 +133,15 @@ fn fragments_of_one_byte() {
     assert_eq!(peer.message(), vec![b'f'; 1 << 20]);
     // It takes a tenth of a second; done anew for each fragment, it would take an hour.
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-    witness.was_not_disturbed();
-    // The message, put together, and its echo by reference.
-    server.stayed_within(NOISE + 3 * MIB);
     drop(peer);
-    server.ends_well();
+    // The message, put together, and its echo.
+    server.endured(NOISE + 3 * MIB);
 }
 
 /// They hold no memory, and so never meet a limit of it: they have one of their own.
 #[test]
 fn a_million_empty_fragments() {
     let server = Server::start(&["--ping-interval", "off"]);
-    let witness = Witness::of(&server);
     // As many as are allowed, and the message is one.
     let mut peer = Peer::open(&server, "/test");
     peer.sends(b"\x01\x80\0\0\0\0");
@@ -176,9 +158,6 @@ fn a_million_empty_fragments() {
         }
     }
     peer.end();
-    witness.was_not_disturbed();
-    server.stayed_within(NOISE);
     drop(peer);
-    server.waits_for_connections(0);
-    server.ends_well();
+    server.endured(NOISE);
 }

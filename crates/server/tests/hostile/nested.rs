@@ -49,8 +49,8 @@ fn a_line_inside_a_line() {
     assert_eq!(carried, b"\x88\x82\0\0\0\0\x03\xe8");
     tunnel.0.sends(b"\x81\x85\0\0\0\0hello");
     tunnel.0.expects(b"\x81\x05hello");
-    server.stayed_within(NOISE);
-    server.ends_well();
+    drop(tunnel);
+    server.endured(NOISE);
 }
 
 fn message(connection: &mut Connection, mut input: &mut [u8], output: &mut Output) -> Vec<u8> {

@@ -32,7 +32,7 @@ pub(crate) enum End {
 
 impl Peer {
     pub(crate) fn connect(server: &Server) -> Self {
-        Self::new(TcpStream::connect(server.address).unwrap())
+        Self::new(TcpStream::connect_timeout(&server.address, PATIENCE).unwrap())
     }
 
     /// A line to a path.

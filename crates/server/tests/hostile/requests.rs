@@ -1,7 +1,7 @@
 //! Requests that hide requests (RFC 9112 §11.2): a server and what stands before it must not disagree about where one ends.
 
 use crate::bytes::upgrade;
-use crate::peer::{End, Peer};
+use crate::peer::Peer;
 use crate::server::{NOISE, Server};
 
 /// The statuses of all answers to these bytes, up to the end of the connection.
@@ -61,9 +61,7 @@ fn an_end_that_could_be_disputed() {
     ] {
         assert_eq!(answers(&server, &(disputed.clone() + HIDDEN)), [status], "{disputed:?}");
     }
-    server.waits_for_connections(0);
-    server.stayed_within(NOISE);
-    server.ends_well();
+    server.endured(NOISE);
 }
 
 /// A body is a body, whatever is written in it; and a broken one is the last of its connection.
@@ -86,8 +84,7 @@ fn a_request_inside_a_body() {
         let answered = answers(&server, &format!("{chunked}{broken}{HIDDEN}"));
         assert!(answered == [405] || answered == [400] || answered.is_empty(), "{broken:?}: {answered:?}");
     }
-    server.waits_for_connections(0);
-    server.ends_well();
+    server.endured(NOISE);
 }
 
 #[test]
@@ -101,6 +98,7 @@ fn requests_in_a_pipeline_that_ends_in_a_line() {
         assert_eq!(peer.answer(), status);
     }
     peer.expects(b"\x81\x05hello");
+    drop(peer);
 
     // Behind the upgrade is no HTTP: "G" is 0x47, a reserved bit and a reserved opcode.
     let mut peer = Peer::connect(&server);
@@ -108,6 +106,7 @@ fn requests_in_a_pipeline_that_ends_in_a_line() {
     assert_eq!(peer.answer(), 101);
     peer.expects_close(1002);
     peer.expects_end();
+    drop(peer);
     // Nor behind an upgrade that was refused.
     assert_eq!(answers(&server, &(upgrade("/nowhere") + HIDDEN)), [404]);
     assert_eq!(answers(&server, &(upgrade("/test").replace("13\r\n", "8\r\n") + HIDDEN)), [426]);
@@ -122,7 +121,7 @@ fn requests_in_a_pipeline_that_ends_in_a_line() {
     writing.join().unwrap();
     peer.sends(b"\x88\x80\0\0\0\0");
     peer.expects(b"\x88\0");
-    assert_eq!(peer.end(), (0, End::Fin));
-    server.stayed_within(NOISE);
-    server.ends_well();
+    peer.expects_end();
+    drop(peer);
+    server.endured(NOISE);
 }

@@ -12,6 +12,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::peer::{PATIENCE, Peer};
+use crate::witness::Witness;
 
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
@@ -25,9 +26,16 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
     said: Option<JoinHandle<String>>,
-    /// Its resident memory, and its open files, when it had served one line.
-    idle_bytes: usize,
-    idle_files: usize,
+    witness: Option<Witness>,
+    idle: Idle,
+}
+
+/// What it had when it had served one line, and had nothing to do.
+#[derive(Default)]
+struct Idle {
+    resident: usize,
+    data: usize,
+    files: usize,
 }
 
 impl Server {
@@ -60,48 +68,62 @@ impl Server {
         let address = line.trim_end().strip_prefix("listening on http://").and_then(|at| at.parse().ok());
         thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let address = address.unwrap_or_else(|| panic!("{line:?}"));
-        let mut server = Self { address, child, said: Some(said), idle_bytes: 0, idle_files: 0 };
-        server.idle_files = server.files();
+        let idle = Idle::default();
+        let mut server = Self { address, child, said: Some(said), witness: None, idle };
+        server.idle.files = server.files();
         let mut first = Peer::open(&server, "/test");
         first.sends(b"\x81\x85\0\0\0\0hello");
         first.expects(b"\x81\x05hello");
         drop(first);
-        server.waits_until("it is idle", |server| server.files() <= server.idle_files);
-        server.idle_bytes = server.status("VmRSS");
+        server.waits_for_connections(0);
+        server.idle.resident = server.status("VmRSS");
+        server.idle.data = server.status("VmData");
+        server.witness = Some(Witness::of(&server));
+        server.idle.files += 1;
         server
     }
 
-    /// The most memory that was ever in use, over what was when it was idle.
-    pub(crate) fn peak(&self) -> usize {
-        self.status("VmHWM").saturating_sub(self.idle_bytes)
+    /// The attack is over, and its peers are gone. Nobody else has noticed it, its memory stayed within so many bytes over
+    /// that of an idle server, nothing of it is left, and the server ends as if nothing had happened. Returns what it
+    /// said on stderr.
+    #[track_caller]
+    pub(crate) fn endured(mut self, bytes: usize) -> String {
+        self.waits_for_connections(0);
+        self.disturbed_nobody();
+        self.waits_for_connections(0);
+        self.stayed_within(bytes);
+        self.interrupt();
+        self.has_ended()
     }
 
-    /// The memory in use now, over what was when it was idle.
-    pub(crate) fn growth(&self) -> usize {
-        self.status("VmRSS").saturating_sub(self.idle_bytes)
+    /// The good client on another line heard all its echoes, and none late.
+    #[track_caller]
+    pub(crate) fn disturbed_nobody(&mut self) {
+        self.witness.take().expect("asked once").was_not_disturbed();
+        self.idle.files -= 1;
     }
 
-    /// Connections that it holds.
-    pub(crate) fn connections(&self) -> usize {
-        self.files().saturating_sub(self.idle_files)
-    }
-
-    /// The most memory that was in use stayed within `bytes` over that of an idle server.
+    /// The most memory that was in use since the start is within so many bytes over that of an idle server.
     #[track_caller]
     pub(crate) fn stayed_within(&self, bytes: usize) {
-        let peak = self.peak();
-        eprintln!("{}: peak of {} KiB, allowed are {} KiB", test(), peak / KIB, bytes / KIB);
-        assert!(peak <= bytes, "{peak} bytes at the peak, allowed are {bytes}");
+        let peak = self.status("VmHWM").saturating_sub(self.idle.resident);
+        println!("peak of {} KiB, allowed are {} KiB", peak / KIB, bytes / KIB);
+        assert!(peak <= bytes, "{} KiB at the peak, allowed are {} KiB", peak / KIB, bytes / KIB);
     }
 
-    /// Waits, without knowing how long, for what must come true.
-    #[track_caller]
-    pub(crate) fn waits_until(&self, what: &str, is: impl Fn(&Self) -> bool) {
-        let start = Instant::now();
-        while !is(self) {
-            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}; {} connections", self.connections());
-            thread::sleep(Duration::from_millis(2));
-        }
+    /// The memory in use now, over that of an idle server.
+    pub(crate) fn growth(&self) -> usize {
+        self.status("VmRSS").saturating_sub(self.idle.resident)
+    }
+
+    /// The same, with what is reserved and was never touched.
+    pub(crate) fn reserved(&self) -> usize {
+        self.status("VmData").saturating_sub(self.idle.data)
+    }
+
+    /// Connections that it holds, but for the witness.
+    pub(crate) fn connections(&self) -> usize {
+        self.files().saturating_sub(self.idle.files)
     }
 
     #[track_caller]
@@ -109,20 +131,30 @@ impl Server {
         self.waits_until(&format!("there are {count} connections"), |server| server.connections() == count);
     }
 
+    /// Waits, without knowing how long, for what must come true.
+    #[track_caller]
+    pub(crate) fn waits_until(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is(self) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}; there are {}", self.connections());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
-        signal::kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGINT).unwrap();
+        self.signal(Signal::SIGINT);
     }
 
-    /// It ends when it is told to, as if nothing had happened, and nothing in it has ever panicked. Returns what it said
-    /// on stderr.
-    #[track_caller]
-    pub(crate) fn ends_well(self) -> String {
-        self.interrupt();
-        self.has_ended()
+    /// It does nothing at all while this is done.
+    pub(crate) fn while_it_stands_still<T>(&self, done: impl FnOnce() -> T) -> T {
+        self.signal(Signal::SIGSTOP);
+        let outcome = done();
+        self.signal(Signal::SIGCONT);
+        outcome
     }
 
-    /// It is ending.
+    /// It was told to end, does so, and nothing in it has ever panicked. Returns what it said on stderr.
     #[track_caller]
     pub(crate) fn has_ended(mut self) -> String {
         let start = Instant::now();
@@ -137,6 +169,10 @@ impl Server {
         assert!(!said.contains("panicked"), "{said}");
         assert_eq!(status.code(), Some(0), "{said}");
         said
+    }
+
+    fn signal(&self, signal: Signal) {
+        signal::kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
     fn files(&self) -> usize {
@@ -161,8 +197,4 @@ impl Drop for Server {
 pub(crate) fn crowd() -> MutexGuard<'static, ()> {
     static CROWD: Mutex<()> = Mutex::new(());
     CROWD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn test() -> String {
-    thread::current().name().unwrap_or_default().to_owned()
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::bytes::{declares, upgrade};
 use crate::peer::{End, Peer};
 use crate::server::{KIB, MIB, NOISE, Server, crowd};
-use crate::witness::Witness;
 
 /// TCP is a stream: where it is cut means nothing.
 #[test]
@@ -29,15 +28,14 @@ fn one_byte_per_write() {
     peer.expects([7; 200]);
     peer.expects(b"\x88\x02\x03\xe8");
     peer.expects_end();
-    server.stayed_within(NOISE);
-    server.ends_well();
+    drop(peer);
+    server.endured(NOISE);
 }
 
 /// The time of a head counts from its first byte, so that dribbling does not help.
 #[test]
 fn a_head_that_dribbles() {
     let server = Server::start(&["--head-timeout", "1s"]);
-    let witness = Witness::of(&server);
     let mut peer = Peer::connect(&server);
     let start = Instant::now();
     for byte in upgrade("/test").bytes() {
@@ -49,15 +47,13 @@ fn a_head_that_dribbles() {
     assert_eq!(peer.answer(), 408);
     peer.expects_end();
     assert!(start.elapsed() > Duration::from_secs(1));
-    witness.was_not_disturbed();
-    server.stayed_within(NOISE);
-    server.ends_well();
+    drop(peer);
+    server.endured(NOISE);
 }
 
 #[test]
 fn a_head_that_is_too_large() {
     let server = Server::start(&[]);
-    let witness = Witness::of(&server);
     let begun = "GET /test HTTP/1.1\r\nHost: localhost\r\n";
     for (head, status) in [
         (format!("{begun}X: {}", "x".repeat(20 * KIB)), 431),
@@ -75,18 +71,14 @@ fn a_head_that_is_too_large() {
     let mut peer = Peer::connect(&server);
     peer.sends(begun);
     peer.sends_until_ended(&[b'x'; 4096]);
-    witness.was_not_disturbed();
     // A head has 16 KiB.
-    server.stayed_within(NOISE);
-    server.waits_for_connections(0);
-    server.ends_well();
+    server.endured(NOISE);
 }
 
 #[test]
 fn a_thousand_half_open_connections() {
     let _turn = crowd();
     let server = Server::start(&["--head-timeout", "3s"]);
-    let witness = Witness::of(&server);
     let half = &upgrade("/test")[..100];
     let mut silent: Vec<_> = (0..500).map(|_| Peer::connect(&server)).collect();
     let half_open = |_| {
@@ -104,18 +96,14 @@ fn a_thousand_half_open_connections() {
         peer.expects_end();
     }
     drop((silent, halves));
-    server.waits_for_connections(1);
-    witness.was_not_disturbed();
     // A task, a socket, a few KiB to read into.
-    server.stayed_within(NOISE + 1000 * 16 * KIB);
-    server.ends_well();
+    server.endured(NOISE + 1000 * 16 * KIB);
 }
 
 /// What is begun holds memory, so it may not stand still for ever, not even for one who answers pings.
 #[test]
 fn a_message_that_is_begun_and_not_continued() {
     let server = Server::start(&["--message-timeout", "1s", "--ping-interval", "300ms"]);
-    let witness = Witness::of(&server);
     let mut fragment = Peer::open(&server, "/test");
     fragment.sends(b"\x01\x81\0\0\0\0x");
     let start = Instant::now();
@@ -137,7 +125,6 @@ fn a_message_that_is_begun_and_not_continued() {
     frame.sends(declares(0x82, MIB as u64));
     frame.sends([0; 1000]);
     assert_eq!(frame.end().1, End::Fin);
-    witness.was_not_disturbed();
-    server.stayed_within(NOISE);
-    server.ends_well();
+    drop((fragment, frame));
+    server.endured(NOISE);
 }
