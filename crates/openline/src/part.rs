@@ -8,7 +8,8 @@ use openline_proto::Kind;
 pub struct Part {
     /// The message's kind.
     pub kind: Kind,
-    /// At most 64 KiB of it; whole code points when it is text.
+    /// What one read brought of it, at most 64 KiB, or what `recv` had put together before it was given up for `recv_part`.
+    /// Whole code points when it is text.
     pub bytes: Bytes,
     /// Whether the message ends here.
     pub last: bool,

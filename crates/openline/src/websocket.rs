@@ -23,9 +23,9 @@ use crate::split::{self, Receiver, Sender};
 
 /// An open WebSocket.
 ///
-/// It does everything in the calls of its owner: no task is spawned, and an idle one holds no buffer. Pings are
-/// answered and deadlines run while [`recv`](Self::recv) (or a method like it) is awaited, so a task that only sends
-/// should [`split`](Self::split) and have another receive.
+/// It does everything in the calls of its owner: no task is spawned, and an idle one holds no buffer. As a value it is one
+/// pointer, cheap to move and to keep in a future. Pings are answered and deadlines run while [`recv`](Self::recv) (or a
+/// method like it) is awaited, so a task that only sends should [`split`](Self::split) and have another receive.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// The next piece of a message, as it comes, so that a message of any length takes no memory. Raise
     /// `Config::max_message_bytes` for messages over 1 MiB.
     ///
-    /// Call [`recv`](Self::recv) before the last part, and the rest of the message is dropped. Cancel-safe.
+    /// Cancel-safe, if the next call is `recv_part` again: [`recv`](Self::recv) before the last part drops the rest of the
+    /// message, and all of it when none of its parts was seen yet.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).

@@ -13,6 +13,7 @@ mod tunnel;
 mod wire;
 
 mod cancel;
+mod chaos;
 mod client;
 mod deadlines;
 mod endings;

@@ -26,6 +26,17 @@ const _: () = {
     is_sync::<SharedMessage>();
 };
 
+// A socket is moved into tasks and through futures, each of which grows with it: as documented, it is one pointer.
+const _: () = {
+    assert!(size_of::<WebSocket>() == size_of::<usize>());
+    assert!(size_of::<Option<WebSocket>>() == size_of::<usize>());
+    assert!(size_of::<Opening>() <= 2 * size_of::<usize>());
+    assert!(size_of::<Sender<TcpStream>>() <= 2 * size_of::<usize>());
+    assert!(size_of::<Receiver<TcpStream>>() <= 2 * size_of::<usize>());
+    assert!(size_of::<Message>() <= 6 * size_of::<usize>());
+    assert!(size_of::<openline::Error>() <= 6 * size_of::<usize>());
+};
+
 /// The futures may live in spawned tasks.
 #[tokio::test(start_paused = true)]
 async fn futures_are_send() {
