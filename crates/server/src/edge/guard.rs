@@ -27,15 +27,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Body;
 use super::stall::Stall;
+use crate::config::Config;
 
 /// A kept-alive connection without a request is closed after this long: nginx's default, which every client has met.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A request's body must be here within this time. Nothing of the demo reads one; 30 s bound what a slow one holds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A peer that takes not one byte of an answer for this long is dropped, as an open WebSocket's peer is.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes read from the socket at once: a browser's whole head is 0.5-2 KiB.
 const READ_BYTES: usize = 4096;
@@ -45,6 +43,8 @@ const READ_BYTES: usize = 4096;
 pub(super) struct HeadGuard<S> {
     io: S,
     limits: HeadLimits,
+    /// A peer that takes not one byte of an answer for this long is dropped, as an open line's peer is.
+    write_timeout: Duration,
     /// What the peer sent and hyper has not taken: first what is verified, then what is not.
     buffer: BytesMut,
     verified: usize,
@@ -88,7 +88,8 @@ pub(super) enum End {
 }
 
 impl<S> HeadGuard<S> {
-    pub(super) fn new(io: S, limits: HeadLimits) -> Self {
+    pub(super) fn new(io: S, config: &Config) -> Self {
+        let limits = config.head.clone();
         Self {
             io,
             buffer: BytesMut::new(),
@@ -96,6 +97,7 @@ impl<S> HeadGuard<S> {
             next: Next::FirstHead,
             reader: RequestReader::new(&limits),
             limits,
+            write_timeout: config.line.write_timeout,
             end: None,
             read_stall: Stall::default(),
             write_stall: Stall::default(),
@@ -253,7 +255,7 @@ impl<S: AsyncWrite + Unpin> HeadGuard<S> {
             self.write_stall.ended();
             return written;
         }
-        ready!(self.write_stall.poll(WRITE_TIMEOUT, cx));
+        ready!(self.write_stall.poll(self.write_timeout, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

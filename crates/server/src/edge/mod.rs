@@ -46,7 +46,7 @@ pub(crate) fn enter(
     Some(async move {
         let ended = match refusal {
             None => serve(stream, peer, reach, site).await,
-            Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, site.config.head.clone()), refusal)).await,
+            Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, &site.config), refusal)).await,
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "the connection broke");
@@ -89,7 +89,7 @@ async fn serve_requests<S>(stream: S, reach: Reach, site: &Arc<Site>) -> io::Res
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut guard = HeadGuard::new(stream, site.config.head.clone());
+    let mut guard = HeadGuard::new(stream, &site.config);
     // Most connections begin with an upgrade, and those have no use for hyper.
     tokio::select! {
         biased;

@@ -131,7 +131,7 @@ async fn an_upgrade_ends_the_requests_and_keeps_its_bytes() {
             let (mut peer, stream) = duplex(buffer_bytes);
             let all = format!("{before}{UPGRADE}frames");
             tokio::spawn(async move { peer.write_all(all.as_bytes()).await });
-            let mut guard = HeadGuard::new(stream, Config::default().head);
+            let mut guard = HeadGuard::new(stream, &Config::default());
             let mut shown = String::new();
             guard.read_to_string(&mut shown).await.unwrap();
             assert_eq!(shown, before);
@@ -215,7 +215,7 @@ async fn a_body_that_is_read_has_a_deadline_too() {
     let (mut peer, stream) = duplex(1 << 16);
     peer.write_all(format!("{POST}Content-Length: 5\r\n\r\nhel").as_bytes()).await.unwrap();
     let start = Instant::now();
-    let mut guard = HeadGuard::new(stream, Config::default().head);
+    let mut guard = HeadGuard::new(stream, &Config::default());
     let mut shown = String::new();
     guard.read_to_string(&mut shown).await.unwrap();
     assert!(shown.ends_with("\r\n\r\nhel"));

@@ -63,10 +63,9 @@ fn two_that_only_send_to_a_chat() {
 /// Pipelined requests (RFC 9112 §9.3.2) whose answers nobody reads are read no further.
 #[test]
 fn one_that_only_asks_for_the_page() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--write-timeout", "1s"]);
     let mut peer = Peer::connect_narrow(&server);
-    peer.sends_until_stuck(&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100));
-    drop(peer);
+    peer.sends_until_ended(&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100));
     // One page is some 10 KiB, and hyper stops at a few of them.
     server.endured(NOISE + 2 * MIB);
 }
