@@ -1,12 +1,14 @@
 //! Two halves of one connection, in two tasks.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use openline::handshake::Negotiated;
 use openline::{CloseCode, Config, Error, Initiator, Message, Role, SendError, SharedMessage, TimedOut, WebSocket};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Barrier;
 use tokio::time::{Instant, timeout};
 
 use crate::peer::{client_of, pair, tcp};
@@ -213,9 +215,11 @@ async fn no_wakeup_is_lost_between_tasks() {
     let config = Config { max_output_bytes: 64, ..Config::default() };
     let server = WebSocket::from_parts(ours, b"", Role::Server, &Negotiated::default(), config.clone());
     let client = WebSocket::from_parts(theirs, b"", Role::Client, &Negotiated::default(), config);
+    let everything_is_read = Arc::new(Barrier::new(2));
     let mut tasks = Vec::new();
     for end in [server, client] {
         let (mut sender, mut receiver) = end.split();
+        let everything_is_read = everything_is_read.clone();
         tasks.push(tokio::spawn(async move {
             for i in 0..MESSAGES {
                 match i % 3 {
@@ -228,6 +232,8 @@ async fn no_wakeup_is_lost_between_tasks() {
                 }
             }
             sender.flush().await.unwrap();
+            everything_is_read.wait().await;
+            let _ = sender.close(CloseCode::NORMAL).await; // or the other one has closed already
         }));
         tasks.push(tokio::spawn(async move {
             for i in 0..MESSAGES {
@@ -236,8 +242,7 @@ async fn no_wakeup_is_lost_between_tasks() {
                     tokio::task::yield_now().await;
                 }
             }
-            // The other end may still wait for its last bytes to be read.
-            let _ = timeout(Duration::from_millis(100), receiver.recv()).await;
+            assert_eq!(receiver.recv().await.unwrap(), None);
         }));
     }
     for task in tasks {
