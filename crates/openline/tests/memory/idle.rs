@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use openline::handshake::ServerHandshake;
 use openline::{Config, Incoming, Listener};
+use tokio::sync::oneshot;
 
 use crate::wire::{masked, unmasked};
 use crate::{alone, live_bytes};
@@ -17,7 +18,7 @@ const MAX_BYTES: usize = 1024;
 
 const CONNECTIONS: usize = 300; // under the usual limit of open files, with both ends in one process
 
-/// Each is polled by hand once it is idle again, which is soon after its answer is read.
+/// A connection is idle again soon after its answer is read.
 fn assert_idle_bytes(before: usize, state: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -67,8 +68,12 @@ fn connect(address: SocketAddr) -> TcpStream {
 fn an_idle_connection_holds_no_buffer() {
     let _alone = alone();
     let (sender, address) = mpsc::channel();
-    std::thread::spawn(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(serve(sender));
+    let (stop, stopped) = oneshot::channel();
+    let server = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::select! { () = serve(sender) => {}, _ = stopped => {} }
+        });
     });
     let address = address.recv().unwrap();
     // What is allocated once: the pool's buffers, the timer's wheels.
@@ -91,4 +96,6 @@ fn an_idle_connection_holds_no_buffer() {
         echo(stream, &mut echoed);
     }
     assert_idle_bytes(before, "after a message of 1 KiB");
+    stop.send(()).unwrap();
+    server.join().unwrap(); // or it would free memory while another test counts
 }
