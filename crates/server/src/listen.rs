@@ -46,7 +46,7 @@ pub(crate) fn bind(listen: &[Listen]) -> Result<Vec<TcpListener>, BindError> {
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart need not wait for old connections. (On Windows it would mean that another program may take the port over.)
+    // A restart need not wait for old connections. On Windows it would let another program take the port over.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -1,4 +1,4 @@
-//! Lengths that are declared and never come (§5.2): memory follows what arrives, and a limit is met by the header alone.
+//! Lengths that are declared and never come (§5.2): memory follows what arrives, and a header alone meets a limit.
 
 use crate::bytes::{declares, masked};
 use crate::peer::Peer;
@@ -52,6 +52,6 @@ fn a_thousand_maxima_that_never_come() {
     peers[500].sends(vec![0; MIB]);
     assert_eq!(peers[500].message(), vec![0; MIB]);
     drop(peers);
-    // A task, a socket, a message that is begun: some 3 KiB for each, and the one that came. Reserved, it would be 1 GiB.
+    // Some 3 KiB for each: a task, a socket, a message that is begun. And the one that came.
     server.endured(NOISE + 1000 * 8 * KIB + 3 * MIB);
 }

@@ -7,9 +7,9 @@ use crate::bytes::{long_ping, masked, short_ping, turn};
 use crate::peer::Peer;
 use crate::server::{MIB, NOISE, Server};
 
-/// §5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently processed Ping frame". Pongs that wait
-/// take 4 KiB at most, so the flood is not seen in the memory at all; kept, they would be 25 MiB, and 11 MiB of the tiny
-/// ones.
+/// §5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently processed Ping frame". Pongs that
+/// wait take 4 KiB at most, so the flood is not seen in the memory at all; kept, they would be 25 MiB, and 11 MiB of
+/// the tiny ones.
 fn a_peer_that_never_reads_pings(pings: u32, ping: impl Fn(u32) -> Vec<u8>) {
     let server = Server::start(&["--ping-interval", "off", "--write-timeout", "10m"]);
     let mut peer = Peer::open_narrow(&server, "/test");

@@ -87,18 +87,24 @@ impl Peer {
         self.0.get_mut().write_all(bytes.as_ref())
     }
 
-    /// Sends the same again and again until the server has ended the line. Returns how much it took.
+    /// Sends the same again and again until the server has ended the line.
     #[track_caller]
-    pub(crate) fn sends_until_ended(&mut self, piece: &[u8]) -> usize {
-        let (start, mut sent) = (Instant::now(), 0);
-        while start.elapsed() < PATIENCE {
+    pub(crate) fn sends_until_ended(&mut self, piece: &[u8]) {
+        assert!(self.sends_until(piece, || false), "all is taken, and the line is open");
+    }
+
+    /// Sends the same again and again until the server has ended the line, and then says so, or there is enough.
+    #[track_caller]
+    pub(crate) fn sends_until(&mut self, piece: &[u8], enough: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE && !enough() {
             match self.0.get_mut().write(piece) {
-                Ok(bytes) => sent += bytes,
-                Err(error) if is_end(&error) => return sent,
+                Ok(_) => {}
+                Err(error) if is_end(&error) => return true,
                 Err(error) => panic!("neither taken nor refused: {error}"),
             }
         }
-        panic!("{sent} bytes were taken, and the line is open");
+        false
     }
 
     /// Sends the same again and again until the server has taken nothing for half a second, or has ended the line.

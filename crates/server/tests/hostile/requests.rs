@@ -1,4 +1,4 @@
-//! Requests that hide requests (RFC 9112 §11.2): a server and what stands before it must not disagree about where one ends.
+//! Requests that hide requests (RFC 9112 §11.2): a server and what stands before it must agree on where each one ends.
 
 use crate::bytes::upgrade;
 use crate::peer::Peer;

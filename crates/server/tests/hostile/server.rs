@@ -17,8 +17,8 @@ use crate::witness::Witness;
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 
-/// What any work may add to an idle server, whatever the peer: code that is touched for the first time, the buffers that
-/// two threads keep for the next one, and what the allocator has not given back. 0.2 MiB is usual.
+/// What any work may add to an idle server, whatever the peer: code that is touched for the first time, the buffers
+/// that two threads keep for the next one, and what the allocator has not given back. 0.2 MiB is usual.
 pub(crate) const NOISE: usize = 4 * MIB;
 
 /// `openline serve` on a free port, with two worker threads on any machine. It ends with this.
@@ -83,9 +83,9 @@ impl Server {
         server
     }
 
-    /// The attack is over, and its peers are gone. Nobody else has noticed it, its memory stayed within so many bytes over
-    /// that of an idle server, nothing of it is left, and the server ends as if nothing had happened. Returns what it
-    /// said on stderr.
+    /// The attack is over, and its peers are gone. Nobody else has noticed it, the memory stayed within so many bytes
+    /// over that of an idle server, nothing of it is left, and the server ends as if nothing had happened. Returns what
+    /// it said on stderr.
     #[track_caller]
     pub(crate) fn endured(mut self, bytes: usize) -> String {
         self.waits_for_connections(0);

@@ -57,6 +57,7 @@ impl Witness {
         self.over.store(true, Ordering::Relaxed);
         let echoes = self.echoes.take().unwrap().join().expect("a good line stays good");
         let slowest = echoes.iter().max().expect("at least one");
+        println!("the witness: {} echoes, the slowest after {slowest:?}", echoes.len());
         assert!(*slowest < UNDISTURBED, "one of {} echoes took {slowest:?}", echoes.len());
     }
 }
