@@ -6,7 +6,7 @@ use crate::server::{KIB, MIB, NOISE, Server, crowd};
 
 #[test]
 fn more_than_is_allowed_is_refused_by_its_header() {
-    let server = Server::start(&["--ping-interval", "off"]);
+    let server = Server::start(&[]);
     for (declared, code) in [
         // §10.4
         (1_048_577, 1009),
@@ -37,7 +37,7 @@ fn more_than_is_allowed_is_refused_by_its_header() {
 #[test]
 fn a_thousand_maxima_that_never_come() {
     let _turn = crowd();
-    let server = Server::start(&["--ping-interval", "off", "--message-timeout", "10m"]);
+    let server = Server::start(&["--message-timeout", "10m"]);
     let mut peers: Vec<_> = (0..1000).map(|_| Peer::open(&server, "/test")).collect();
     for peer in &mut peers {
         // The echo of the first is written when the second has been looked at.

@@ -11,7 +11,7 @@ use crate::server::{MIB, NOISE, Server};
 /// wait take 4 KiB at most, so the flood is not seen in the memory at all; kept, they would be 25 MiB, and 11 MiB of
 /// the tiny ones.
 fn a_peer_that_never_reads_pings(pings: u32, ping: impl Fn(u32) -> Vec<u8>) {
-    let server = Server::start(&["--ping-interval", "off", "--write-timeout", "10m"]);
+    let server = Server::start(&["--write-timeout", "10m"]);
     let mut peer = Peer::open_narrow(&server, "/test");
     for first in (0..pings).step_by(200) {
         peer.sends((first..first + 200).flat_map(&ping).collect::<Vec<u8>>());
@@ -47,7 +47,7 @@ fn tiny_pings_to_a_peer_that_never_reads() {
 #[test]
 fn pings_between_messages() {
     const MESSAGES: u32 = 5_000;
-    let server = Server::start(&["--ping-interval", "off"]);
+    let server = Server::start(&[]);
     let mut peer = Peer::open(&server, "/test");
     let mut writer = peer.second_hand();
     let writing = thread::spawn(move || {
@@ -83,7 +83,7 @@ fn pings_between_messages() {
 /// §5.5.3: a Pong that answers nothing is legal, and "a response to an unsolicited Pong frame is not expected".
 #[test]
 fn a_million_pongs() {
-    let server = Server::start(&["--ping-interval", "off"]);
+    let server = Server::start(&[]);
     let mut peer = Peer::open(&server, "/test");
     for _ in 0..1_000 {
         peer.sends(b"\x8a\x80\0\0\0\0".repeat(1_000));
@@ -97,7 +97,7 @@ fn a_million_pongs() {
 /// §10.4: "limits on … the total message size after reassembly from multiple frames".
 #[test]
 fn fragments_that_never_end() {
-    let server = Server::start(&["--ping-interval", "off", "--close-timeout", "1s"]);
+    let server = Server::start(&["--close-timeout", "1s"]);
     let fragment = masked(0x00, &[b'f'; 4096]);
     // One MiB is a message yet, and the next byte is one too many.
     let mut peer = Peer::open(&server, "/test");
@@ -120,7 +120,7 @@ fn fragments_that_never_end() {
 /// The message of the least bytes per fragment: as long as any other, and put together in linear time.
 #[test]
 fn fragments_of_one_byte() {
-    let server = Server::start(&["--ping-interval", "off"]);
+    let server = Server::start(&[]);
     let start = Instant::now();
     let mut peer = Peer::open(&server, "/test");
     peer.sends(masked(0x01, b"f"));
@@ -141,7 +141,7 @@ fn fragments_of_one_byte() {
 /// They hold no memory, and so never meet a limit of it: they have one of their own.
 #[test]
 fn a_million_empty_fragments() {
-    let server = Server::start(&["--ping-interval", "off"]);
+    let server = Server::start(&[]);
     // As many as are allowed, and the message is one.
     let mut peer = Peer::open(&server, "/test");
     peer.sends(b"\x01\x80\0\0\0\0");

@@ -33,11 +33,11 @@ const LARGE_FLAGS: [&str; 4] = ["--max-message-bytes", "8MiB", "--max-frame-byte
 /// Its FIN is here long before the echo is written. A ping would be, too, and it cannot answer any.
 #[test]
 fn fin_behind_a_large_message_to_a_slow_reader() {
-    let server = Server::start(&[&LARGE_FLAGS[..], &["--ping-interval", "100ms", "--pong-timeout", "100ms"]].concat());
+    let server = Server::start(&[&LARGE_FLAGS[..], &["--ping-interval", "500ms", "--pong-timeout", "2s"]].concat());
     let mut peer = Peer::open_narrow(&server, "/test");
     peer.sends(masked(0x82, &vec![b'g'; LARGE]));
     peer.ends_sending();
-    sleep(Duration::from_secs(1));
+    sleep(Duration::from_secs(4));
     assert!(peer.message() == vec![b'g'; LARGE]);
     peer.expects_end();
     // The message, and its echo.
