@@ -21,6 +21,8 @@ pub enum Exit {
     EndedBadly = 6,
     /// `connect`: the peer broke the WebSocket protocol.
     Protocol = 7,
+    /// `bench`: it ran, and what was measured is not within the limits that were asked for.
+    Missed = 8,
     /// A second signal cut the ending short. (What a shell reports for a program that Ctrl-C killed.)
     Interrupted = 130,
 }
@@ -42,6 +44,7 @@ Exit codes:
     5  connect: the opening handshake failed: refused, or answered wrongly
     6  connect: the line ended badly: broken off, or closed for an error
     7  connect: the peer broke the WebSocket protocol
+    8  bench: a limit was missed, such as --max-p99
   130  a second Ctrl-C (or SIGTERM) cut the ending short";
 
 #[cfg(test)]
@@ -59,6 +62,7 @@ mod tests {
             Exit::Refused,
             Exit::EndedBadly,
             Exit::Protocol,
+            Exit::Missed,
             Exit::Interrupted,
         ];
         let documented: Vec<u8> =
