@@ -17,22 +17,37 @@ impl Alarm {
         self.0.as_ref().is_none_or(|sleep| sleep.deadline().into_std() <= now)
     }
 
-    /// Moves to the next deadline; the timer is made, if there is none yet, when it is polled.
+    /// Whether it will ring.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Moves to the next deadline, unless it rings before that anyway.
+    pub(crate) fn set(&mut self, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return };
+        let at = tokio::time::Instant::from_std(deadline);
+        match &mut self.0 {
+            None => self.0 = Some(Box::pin(tokio::time::sleep_until(at))),
+            Some(sleep) if at < sleep.deadline() || sleep.is_elapsed() => sleep.as_mut().reset(at),
+            Some(_) => {}
+        }
+    }
+
+    /// Moves to the next deadline, sooner or later, if it is set at all. Without one it rings no more.
     pub(crate) fn expect(&mut self, deadline: Option<Instant>) {
-        if let (Some(sleep), Some(deadline)) = (&mut self.0, deadline) {
-            sleep.as_mut().reset(deadline.into());
+        match (&mut self.0, deadline) {
+            (Some(sleep), Some(deadline)) => sleep.as_mut().reset(deadline.into()),
+            (_, None) => self.0 = None,
+            (None, Some(_)) => {}
         }
     }
 
     /// `Ready` once it is time to look at the deadlines again.
-    pub(crate) fn poll(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let at = tokio::time::Instant::from_std(deadline);
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if at < sleep.deadline() || sleep.is_elapsed() {
-            sleep.as_mut().reset(at);
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
         }
-        sleep.as_mut().poll(cx)
     }
 }
 

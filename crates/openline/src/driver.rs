@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use openline_proto::{Arrival, Connection, Event, IoState, Kind, Output, Payload, SendError, TimedOut};
+use openline_proto::{Arrival, Connection, Event, IoState, Kind, Output, Payload, Received, SendError, TimedOut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::alarm::{Alarm, now};
@@ -307,6 +307,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return;
             };
             match received {
+                // Piece by piece: a value that is moved whole right after it was written in pieces makes the processor
+                // wait until they are all in the cache, for as long as it takes to parse a frame.
+                Ok(Received { consumed, event: Some(Event::Message(Arrival::Lent { kind, range })) }) => {
+                    input.consume(consumed);
+                    let range = range.start..range.end;
+                    self.incoming = Some(Incoming::Message(Arrival::Lent { kind, range }));
+                }
                 Ok(received) => {
                     input.consume(received.consumed);
                     self.incoming = received.event.and_then(Incoming::of);
@@ -374,8 +381,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// `Ready` when it is time to run what is due.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.next_timeout(now());
-        self.alarm.poll(deadline, cx)
+        if self.output.is_some() || !self.alarm.is_set() || !self.connection.is_quiet() {
+            let deadline = self.next_timeout(now());
+            self.alarm.set(deadline);
+        }
+        self.alarm.poll(cx)
     }
 
     fn run_due(&mut self, now: Instant) {

@@ -106,6 +106,12 @@ impl Clock {
         [keepalive, message, idle, write].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// Whether the deadlines there are can only move back: only the peer's silence and our own are timed.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.ping == Ping::None && self.grew.is_none() && self.stalled.is_none()
+    }
+
     /// Nothing waits for the peer.
     #[inline]
     pub(crate) fn wrote_everything(&mut self) {

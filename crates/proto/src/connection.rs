@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::clock::{Clock, Due};
 use crate::close::{Close, CloseCode, Closed, Initiator};
 use crate::error::{ProtocolError, SendError, TimedOut};
-use crate::event::{Event, Received};
+use crate::event::{Arrival, Event, Received};
 use crate::frame::{Header, Opcode};
 use crate::handshake::Negotiated;
 use crate::limits::Config;
@@ -94,6 +94,13 @@ impl Connection {
     /// [`io_state`](Self::io_state).
     #[inline]
     pub fn receive(&mut self, input: &mut [u8], now: Instant, output: &mut Output) -> Result<Received, ProtocolError> {
+        if !self.closing.discards
+            && let Some((kind, range)) = self.reader.whole_message(input, self.role(), &self.config)
+        {
+            self.clock.heard(now);
+            self.clock.data(false, now);
+            return Ok(Received { consumed: range.end, event: Some(Event::Message(Arrival::Lent { kind, range })) });
+        }
         self.step(input, now, output, Mode::Whole)
     }
 
@@ -222,6 +229,13 @@ impl Connection {
         }
     }
 
+    /// Whether deadlines only move back from here as long as nothing is queued and no message begins: a timer set to an
+    /// earlier [`next_timeout`](Self::next_timeout) rings soon enough, so a busy line need not ask at each read.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.closing.state == State::Open && self.clock.is_quiet()
+    }
+
     /// Does what is due by `now`; harmless when nothing is. Read what there is to read first, and write what can be
     /// written: bytes that came in time satisfy the pong deadline, however late they are looked at, and a peer that
     /// takes bytes does not stall.
@@ -293,7 +307,6 @@ impl Connection {
 
     // How.
 
-    #[inline]
     fn step(
         &mut self,
         input: &mut [u8],
@@ -321,7 +334,6 @@ impl Connection {
         received
     }
 
-    #[cold]
     fn answer(&mut self, event: &Event, input: &[u8], now: Instant, output: &mut Output) {
         match event {
             Event::Ping(payload) => {

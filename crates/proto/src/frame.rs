@@ -4,19 +4,20 @@ use crate::error::ProtocolError;
 
 /// What a frame is (§5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Opcode {
     /// The next fragment of a message.
-    Continuation,
+    Continuation = 0x0,
     /// A text message, or its first fragment.
-    Text,
+    Text = 0x1,
     /// A binary message, or its first fragment.
-    Binary,
+    Binary = 0x2,
     /// The closing handshake.
-    Close,
+    Close = 0x8,
     /// "Are you there?"
-    Ping,
+    Ping = 0x9,
     /// "I am."
-    Pong,
+    Pong = 0xa,
 }
 
 impl Opcode {
@@ -35,17 +36,6 @@ impl Opcode {
             0xa => Self::Pong,
             reserved => return Err(ProtocolError::ReservedOpcode(reserved)),
         })
-    }
-
-    fn bits(self) -> u8 {
-        match self {
-            Self::Continuation => 0x0,
-            Self::Text => 0x1,
-            Self::Binary => 0x2,
-            Self::Close => 0x8,
-            Self::Ping => 0x9,
-            Self::Pong => 0xa,
-        }
     }
 }
 
@@ -131,7 +121,7 @@ impl Header {
     /// Appends the header, its length in the shortest form.
     #[inline]
     pub fn write(&self, output: &mut Vec<u8>) {
-        let first = u8::from(self.fin) << 7 | self.reserved << 4 | self.opcode.bits();
+        let first = u8::from(self.fin) << 7 | self.reserved << 4 | self.opcode as u8;
         let masked = u8::from(self.key.is_some()) << 7;
         if let Ok(short @ 0..=125) = u8::try_from(self.payload_bytes) {
             output.extend_from_slice(&[first, masked | short]);

@@ -79,8 +79,39 @@ impl Reader {
         self.took_data
     }
 
-    /// Takes at least one byte of an input that has one, and yields at most one event.
+    /// The common case: the input begins with one frame that is a whole message, with nothing wrong about it. Unmasks it
+    /// where it lies. On `None` nothing has happened, and [`step`](Self::step) finds out what it is instead.
     #[inline]
+    pub(crate) fn whole_message(&self, input: &mut [u8], role: Role, config: &Config) -> Option<(Kind, Range<usize>)> {
+        if self.frame.is_some() || self.message.is_some() || self.header_bytes > 0 {
+            return None;
+        }
+        let (header, start) = Header::parse(input).ok()??;
+        let kind = match header.opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            _ => return None,
+        };
+        let expected = header.fin && header.reserved == 0 && header.key.is_some() == (role == Role::Server);
+        let limit = config.max_frame_bytes.min(config.max_message_bytes);
+        if !expected || header.payload_bytes > limit || header.payload_bytes > (input.len() - start) as u64 {
+            return None;
+        }
+        let range = start..start + header.payload_bytes as usize;
+        let payload = &mut input[range.clone()];
+        if let Some(key) = header.key {
+            mask(payload, key, 0);
+        }
+        if kind == Kind::Text && simdutf8::basic::from_utf8(payload).is_err() {
+            if let Some(key) = header.key {
+                mask(payload, key, 0);
+            }
+            return None;
+        }
+        Some((kind, range))
+    }
+
+    /// Takes at least one byte of an input that has one, and yields at most one event.
     pub(crate) fn step(
         &mut self,
         input: &mut [u8],
@@ -117,19 +148,10 @@ impl Reader {
         if let Some(key) = frame.key {
             mask(piece, key, (frame.at % 4) as usize);
         }
-        let first = frame.at == 0;
         frame.at += piece.len() as u64;
         frame.rest -= piece.len() as u64;
         let whole = frame.rest == 0;
         self.took_data = !frame.opcode.is_control();
-        if self.took_data && first && whole && frame.fin && self.message.is_none() && mode == Mode::Whole {
-            // The common case: one frame, in one piece. It stays where it is.
-            let kind = kind_of(frame.opcode);
-            if kind == Kind::Text {
-                simdutf8::basic::from_utf8(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
-            }
-            return Ok(Received { consumed: end, event: Some(Event::Message(Arrival::Lent { kind, range })) });
-        }
         if !whole {
             self.frame = Some(frame);
         }
@@ -141,7 +163,6 @@ impl Reader {
     }
 
     /// Reads a header from the input, or from what came of it before and the input.
-    #[inline]
     fn read_header(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         let before = usize::from(self.header_bytes);
         if before == 0 {
@@ -167,7 +188,6 @@ impl Reader {
     }
 
     /// Holds a header against the connection and its limits, before any of its payload is looked at.
-    #[inline]
     fn admit(&mut self, header: Header, role: Role, config: &Config) -> Result<Frame, ProtocolError> {
         let Header { fin, reserved, opcode, key, payload_bytes } = header;
         // §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
@@ -186,7 +206,6 @@ impl Reader {
         Ok(Frame { opcode, fin, key, at: 0, rest: payload_bytes })
     }
 
-    #[inline]
     fn admit_data(&mut self, opcode: Opcode, fin: bool, bytes: u64, config: &Config) -> Result<(), ProtocolError> {
         // §5.4: fragments of one message are not interleaved with those of another.
         match (opcode, &self.message) {
@@ -213,7 +232,6 @@ impl Reader {
         Ok(())
     }
 
-    #[cold]
     fn control(
         &mut self,
         opcode: Opcode,
@@ -314,7 +332,6 @@ impl Reader {
     }
 
     /// A message that should have gone out in parts, of which none did, can still be put together.
-    #[inline]
     fn take_back(&mut self) {
         if let Some(message) = self.message.as_deref_mut()
             && let Body::Parts { checker, begun: false } = &mut message.body

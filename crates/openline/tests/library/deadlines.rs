@@ -1,5 +1,7 @@
 //! Keepalive and the other deadlines, end to end, in virtual time.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use openline::handshake::Negotiated;
@@ -281,6 +283,25 @@ async fn a_message_that_does_not_go_on_fails_the_connection() {
     drop(peer);
     let received = receiving.await.unwrap();
     assert!(matches!(received, Err(Error::TimedOut(TimedOut::Message))), "{received:?}");
+}
+
+/// The timer that was set for the message rings, finds nothing due, and is heard no more.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_fell_away_costs_nothing() {
+    let (mut peer, mut socket) = client_of(quiet());
+    let message = masked(0x82, b"whole");
+    peer.sends(&message[..8]).await;
+    assert!(timeout(Duration::from_secs(1), socket.recv()).await.is_err());
+    peer.sends(&message[8..]).await;
+    assert_eq!(socket.recv().await.unwrap(), Some(Message::from(b"whole".to_vec())));
+    let mut polls = 0;
+    let mut receiving = pin!(socket.recv());
+    let counted = poll_fn(|cx| {
+        polls += 1;
+        assert!(polls < 100, "it spins");
+        receiving.as_mut().poll(cx)
+    });
+    assert!(timeout(Duration::from_secs(1_000_000), counted).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
