@@ -116,7 +116,8 @@ impl Load {
                 return Ok(());
             }
             ensure!(now - last_reply < STALL_TIMEOUT, "no reply for {STALL_TIMEOUT:?}");
-            match self.poll.poll(&mut self.events, Some(end - now)) {
+            // Never asleep: else a server would pay with each write for waking the load, the more the sooner the load is done.
+            match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 done => done?,
             }
