@@ -355,6 +355,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                         self.run_due(self.heard);
                     }
                 }
+                Poll::Ready(Ok(0)) if !self.shut => {
+                    // RFC 8446 §6.1: in TLS each side says close_notify. TCP ends with the stream; nothing waits for either.
+                    let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+                    return Poll::Ready(self.end(None));
+                }
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(self.end(None)),
                 Poll::Pending => {
                     ready!(self.poll_alarm(cx));
@@ -374,8 +379,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match (self.failure.take().map(|failure| *failure), error) {
             (Some(Error::Io(_)), _) | (None, _) if clean => Ok(false),
             (Some(failure), _) => Err(failure),
-            (None, Some(error)) => Err(Error::Io(error)),
-            (None, None) => Err(Error::Aborted),
+            // TCP ended without TLS's close_notify: whoever cut it, this is no more than that.
+            (None, Some(error)) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Error::Io(error)),
+            (None, _) => Err(Error::Aborted),
         }
     }
 
