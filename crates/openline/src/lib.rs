@@ -25,10 +25,14 @@
 //! on it, answers pings and runs its deadlines while it receives, and writes everything that one read asked for in one
 //! write. The protocol itself, without I/O, is in [`proto`].
 //!
-//! Features: `hyper` for `upgrade` and `WebSocket::from_upgraded`, `axum` for an extractor, `http2` for WebSockets over
+//! `wss://` needs one of the features `ring` and `aws-lc-rs`; more about it is in `tls`.
+//!
+//! Further features: `hyper` for `upgrade` and `WebSocket::from_upgraded`, `axum` for an extractor, `http2` for WebSockets over
 //! HTTP/2 with either. None of them changes what is here without them.
 
 pub mod http1;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -3,12 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::answer::OpeningError;
 use crate::head::Head;
 use crate::http1::HeadLimits;
 use crate::opening::Opening;
+#[cfg(feature = "tls")]
+use crate::tls::{Acceptor, TlsError, TlsStream};
 
 /// A listening socket.
 ///
@@ -75,26 +78,21 @@ impl Listener {
     }
 }
 
-/// A client that has connected and said nothing yet.
+/// A client that has connected and said nothing yet; with TLS, nothing but its handshake.
 #[derive(Debug)]
-pub struct Incoming(
+pub struct Incoming<S = TcpStream>(
     /// Boxed, as a [`WebSocket`](crate::WebSocket) is: the futures of tasks that pass it on stay small.
-    Box<Newcomer>,
+    Box<Newcomer<S>>,
 );
 
 #[derive(Debug)]
-struct Newcomer {
-    stream: TcpStream,
+struct Newcomer<S> {
+    stream: S,
     peer: SocketAddr,
     limits: HeadLimits,
 }
 
 impl Incoming {
-    /// Where the client is.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.0.peer
-    }
-
     /// Where it came in.
     ///
     /// # Errors
@@ -103,16 +101,41 @@ impl Incoming {
         self.0.stream.local_addr()
     }
 
-    /// The stream, to speak something else on it.
-    pub fn into_inner(self) -> TcpStream {
-        self.0.stream
+    /// The TLS handshake, after which everything goes through TLS. Who speaks plain HTTP is told that this is TLS.
+    ///
+    /// # Errors
+    /// Why there is no TLS; the connection is over then.
+    #[cfg(feature = "tls")]
+    pub async fn tls(self, acceptor: &Acceptor) -> Result<Incoming<TlsStream<TcpStream>>, TlsError> {
+        let Newcomer { stream, peer, limits } = *self.0;
+        let stream = Box::pin(acceptor.accept_tcp(stream)).await?;
+        Ok(Incoming(Box::new(Newcomer { stream, peer, limits })))
+    }
+}
+
+impl<S> Incoming<S> {
+    /// Where the client is.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.0.peer
     }
 
+    /// The stream, to ask it for certificates and the like.
+    pub fn get_ref(&self) -> &S {
+        &self.0.stream
+    }
+
+    /// The stream, to speak something else on it.
+    pub fn into_inner(self) -> S {
+        self.0.stream
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     /// Reads a request that may ask for anything: for servers that also speak HTTP.
     ///
     /// # Errors
     /// See [`Head::read`].
-    pub async fn head(self) -> Result<Head<TcpStream>, OpeningError> {
+    pub async fn head(self) -> Result<Head<S>, OpeningError> {
         // What it takes to read a request is freed when it is read.
         Box::pin(async move { Head::read(self.0.stream, &self.0.limits).await }).await
     }
@@ -122,7 +145,7 @@ impl Incoming {
     ///
     /// # Errors
     /// Why there is none; the connection is over then.
-    pub async fn request(self) -> Result<Opening<TcpStream>, OpeningError> {
+    pub async fn request(self) -> Result<Opening<S>, OpeningError> {
         Box::pin(async move { self.head().await?.into_opening().await }).await
     }
 }

@@ -1,0 +1,33 @@
+//! Whose cryptography: the application's, or that of a feature of this crate.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
+use super::TlsError;
+
+/// The provider that was asked for, the one that the application installed for its process, or the feature's. Nothing is
+/// installed here: a process has one place for a provider, and it is the application's.
+pub(super) fn provider(asked_for: Option<&Arc<CryptoProvider>>) -> Result<Arc<CryptoProvider>, TlsError> {
+    match asked_for.or_else(|| CryptoProvider::get_default()) {
+        Some(provider) => Ok(provider.clone()),
+        None => of_feature().ok_or(TlsError::NoProvider),
+    }
+}
+
+#[cfg(feature = "aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps, reason = "without a feature there is none")]
+fn of_feature() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+#[allow(clippy::unnecessary_wraps, reason = "without a feature there is none")]
+fn of_feature() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn of_feature() -> Option<Arc<CryptoProvider>> {
+    None
+}
