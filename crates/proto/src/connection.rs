@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::clock::{Clock, Due};
 use crate::close::{Close, CloseCode, Closed, Initiator};
+use crate::deflate::{Codecs, Compression};
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::event::{Arrival, Event, Received};
 use crate::frame::{Header, Opcode};
@@ -48,6 +49,8 @@ pub struct Connection {
     clock: Clock,
     /// The kind of the streamed message that is begun.
     streaming: Option<Kind>,
+    /// Boxed: most connections have none, and it has to cost them nothing.
+    compression: Option<Box<Compression>>,
 }
 
 impl Connection {
@@ -56,17 +59,19 @@ impl Connection {
     const SHARE_BYTES: usize = 4096;
 
     /// The server's end of a connection whose opening handshake agreed on `negotiated`.
-    pub fn server(_negotiated: &Negotiated, config: impl Into<Arc<Config>>, now: Instant) -> Self {
-        Self::new(None, config.into(), now)
+    pub fn server(negotiated: &Negotiated, config: impl Into<Arc<Config>>, now: Instant) -> Self {
+        Self::new(negotiated, None, config.into(), now)
     }
 
     /// The client's end. Masking keys come from a generator seeded with `mask_seed`, which must be secret and fresh:
     /// §5.3 wants them "derived from a strong source of entropy".
-    pub fn client(_negotiated: &Negotiated, config: impl Into<Arc<Config>>, mask_seed: [u8; 32], now: Instant) -> Self {
-        Self::new(Some(Box::new(Masker::new(mask_seed))), config.into(), now)
+    pub fn client(negotiated: &Negotiated, config: impl Into<Arc<Config>>, mask_seed: [u8; 32], now: Instant) -> Self {
+        Self::new(negotiated, Some(Box::new(Masker::new(mask_seed))), config.into(), now)
     }
 
-    fn new(masker: Option<Box<Masker>>, config: Arc<Config>, now: Instant) -> Self {
+    fn new(negotiated: &Negotiated, masker: Option<Box<Masker>>, config: Arc<Config>, now: Instant) -> Self {
+        let role = if masker.is_some() { Role::Client } else { Role::Server };
+        let compression = negotiated.deflate.as_ref().map(|agreed| Box::new(Compression::new(agreed, role)));
         Self {
             config,
             masker,
@@ -74,6 +79,14 @@ impl Connection {
             closing: Closing::new(),
             clock: Clock::new(now),
             streaming: None,
+            compression,
+        }
+    }
+
+    /// Has compressors and inflaters come from there, if compression was agreed on.
+    pub fn codecs(&mut self, codecs: &'static dyn Codecs) {
+        if let Some(compression) = &mut self.compression {
+            compression.set_codecs(codecs);
         }
     }
 
@@ -139,6 +152,9 @@ impl Connection {
             return Err(SendError::Unfinished);
         }
         let message = message.into();
+        if self.compression.is_some() && self.send_compressed(&message, output) {
+            return Ok(());
+        }
         self.write(message.kind.opcode(), message.payload, true, output);
         Ok(())
     }
@@ -163,7 +179,11 @@ impl Connection {
         if !last && part.as_bytes().is_empty() {
             return Ok(());
         }
+        let first = self.streaming.is_none();
         self.streaming = (!last).then_some(part.kind);
+        if self.compression.is_some() && self.send_compressed_part(&part, first, last, output) {
+            return Ok(());
+        }
         self.write(opcode, part.payload, last, output);
         Ok(())
     }
@@ -178,16 +198,19 @@ impl Connection {
             return Err(SendError::Unfinished);
         }
         if self.masker.is_some() {
-            self.write(message.kind().opcode(), message::Payload::Lent(message.as_bytes()), true, output);
-        } else {
-            self.clock.sent = true;
-            for frame in message.frames() {
-                match frame.len() {
-                    ..Self::SHARE_BYTES => output.append(|flat| flat.extend_from_slice(&frame)),
-                    _ => output.append_frame(frame),
-                }
+            return self.send(message.lend(), output);
+        }
+        if let Some(compression) = &mut self.compression
+            && compression.wants(message.wish, message.as_bytes().len())
+        {
+            let (window_bits, level, codecs) = compression.shared();
+            if let Some(frames) = message.compressed_frames(window_bits, level, codecs) {
+                compression.forget_ours();
+                self.share_frames(frames, output);
+                return Ok(());
             }
         }
+        self.share_frames(message.frames(), output);
         Ok(())
     }
 
@@ -223,7 +246,11 @@ impl Connection {
     /// wait: it also notes since when the peer has taken nothing of `output`, and when it took our ping.
     pub fn next_timeout(&mut self, output: &Output, now: Instant) -> Option<Instant> {
         match self.closing.state {
-            State::Open => self.clock.next(&self.config, output, now).map(|(at, _)| at),
+            State::Open => {
+                let due = self.clock.next(&self.config, output, now).map(|(at, _)| at);
+                let quiet = self.compression.as_mut().and_then(|compression| compression.quiet_at(now));
+                [due, quiet].into_iter().flatten().min()
+            }
             State::Closing => self.closing.deadline(),
             State::Closed => None,
         }
@@ -233,7 +260,9 @@ impl Connection {
     /// earlier [`next_timeout`](Self::next_timeout) rings soon enough, so a busy line need not ask at each read.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.closing.state == State::Open && self.clock.is_quiet()
+        self.closing.state == State::Open
+            && self.clock.is_quiet()
+            && self.compression.as_ref().is_none_or(|compression| !compression.holds_context())
     }
 
     /// Does what is due by `now`; harmless when nothing is. Read what there is to read first, and write what can be
@@ -253,10 +282,17 @@ impl Connection {
                 }
                 _ => Ok(()),
             },
-            State::Open => match self.clock.next(&self.config, output, now) {
-                Some((at, due)) if at <= now => self.handle_due(due, now, output),
-                _ => Ok(()),
-            },
+            State::Open => {
+                if let Some(compression) = &mut self.compression
+                    && compression.quiet_at(now).is_some_and(|at| at <= now)
+                {
+                    compression.quiet(self.reader.in_message(), now);
+                }
+                match self.clock.next(&self.config, output, now) {
+                    Some((at, due)) if at <= now => self.handle_due(due, now, output),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 
@@ -320,7 +356,8 @@ impl Connection {
         if !input.is_empty() {
             self.clock.heard(now);
         }
-        let received = self.reader.step(input, mode, self.role(), &self.config);
+        let role = self.role();
+        let received = self.reader.step(input, mode, role, &self.config, self.compression.as_deref_mut());
         if self.reader.took_data() && !input.is_empty() {
             self.clock.data(self.reader.in_message(), now);
         }
@@ -354,7 +391,7 @@ impl Connection {
         let deadline = after(now, self.config.close_timeout);
         self.closing.received(close.clone(), self.role(), deadline);
         self.close(close, now, output);
-        self.reader = Reader::default();
+        self.forget_messages();
     }
 
     /// §7.1.7: "_Fail the WebSocket Connection_".
@@ -362,7 +399,13 @@ impl Connection {
     fn fail(&mut self, close: Close, by: Initiator, now: Instant, output: &mut Output) {
         self.close(close, now, output);
         self.closing.failed(by, after(now, self.config.close_timeout));
+        self.forget_messages();
+    }
+
+    /// None will come or go any more.
+    fn forget_messages(&mut self) {
         self.reader = Reader::default();
+        self.compression = None;
     }
 
     fn handle_due(&mut self, due: Due, now: Instant, output: &mut Output) -> Result<(), TimedOut> {
@@ -404,6 +447,86 @@ impl Connection {
         Ok(())
     }
 
+    /// Queues a message compressed; `false` when it is to be sent as it is.
+    #[inline(never)]
+    fn send_compressed(&mut self, message: &Outgoing<'_>, output: &mut Output) -> bool {
+        let Some(compression) = &mut self.compression else { return false };
+        let bytes = message.as_bytes();
+        if !compression.wants(message.wish, bytes.len()) {
+            return false;
+        }
+        let mut deflater = compression.take_deflater();
+        let compressed = deflater.message(bytes, bytes.len() - 1);
+        if let Some(compressed) = compressed {
+            self.write_compressed(message.kind.opcode(), compressed, true, output);
+        }
+        let shrank = compressed.is_some();
+        if let Some(compression) = &mut self.compression {
+            compression.put_deflater(deflater);
+        }
+        shrank
+    }
+
+    /// Queues a part of a streamed message compressed, flushed so that the peer can inflate all of it. Whether that shrinks
+    /// the first part decides for all of them; `false` when they are to be sent as they are.
+    #[inline(never)]
+    fn send_compressed_part(&mut self, part: &Outgoing<'_>, first: bool, last: bool, output: &mut Output) -> bool {
+        if first && last {
+            return self.send_compressed(part, output);
+        }
+        let Some(compression) = &mut self.compression else { return false };
+        let bytes = part.as_bytes();
+        let mut deflater = match first {
+            true if compression.wants(part.wish, bytes.len()) => compression.take_deflater(),
+            true => return false,
+            false => match compression.take_streaming() {
+                Some(deflater) => deflater,
+                None => return false,
+            },
+        };
+        let opcode = if first { part.kind.opcode() } else { Opcode::Continuation };
+        let compressed = if last { deflater.end(bytes) } else { deflater.part(bytes) };
+        if first && compressed.len() >= bytes.len() {
+            deflater.reset();
+            compression.put_deflater(deflater);
+            return false;
+        }
+        self.write_compressed(opcode, compressed, last, output);
+        if let Some(compression) = &mut self.compression {
+            match last {
+                true => compression.put_deflater(deflater),
+                false => compression.stream_with(deflater),
+            }
+        }
+        true
+    }
+
+    /// Queues compressed bytes: a message, or a part of one.
+    fn write_compressed(&mut self, mut opcode: Opcode, mut bytes: &[u8], last: bool, output: &mut Output) {
+        self.clock.sent = true;
+        let limit = self.config.fragment_bytes.max(1);
+        loop {
+            let (fragment, rest) = bytes.split_at(bytes.len().min(limit));
+            // RFC 7692 §6.1: RSV1 is the first fragment's.
+            let reserved = if opcode == Opcode::Continuation { 0 } else { Header::RSV1 };
+            self.write_reserved(opcode, reserved, last && rest.is_empty(), fragment, output);
+            if rest.is_empty() {
+                break;
+            }
+            (opcode, bytes) = (Opcode::Continuation, rest);
+        }
+    }
+
+    fn share_frames(&mut self, frames: impl Iterator<Item = Bytes>, output: &mut Output) {
+        self.clock.sent = true;
+        for frame in frames {
+            match frame.len() {
+                ..Self::SHARE_BYTES => output.append(|flat| flat.extend_from_slice(&frame)),
+                _ => output.append_frame(frame),
+            }
+        }
+    }
+
     /// Queues one message, or one part of one, in as many frames as its length asks for.
     #[inline]
     fn write(&mut self, mut opcode: Opcode, payload: message::Payload<'_>, last: bool, output: &mut Output) {
@@ -435,8 +558,13 @@ impl Connection {
 
     #[inline]
     fn write_frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8], output: &mut Output) {
+        self.write_reserved(opcode, 0, fin, payload, output);
+    }
+
+    #[inline]
+    fn write_reserved(&mut self, opcode: Opcode, reserved: u8, fin: bool, payload: &[u8], output: &mut Output) {
         let key = self.masker.as_mut().map(|masker| masker.next_key());
-        let header = Header { fin, reserved: 0, opcode, key, payload_bytes: payload.len() as u64 };
+        let header = Header { fin, reserved, opcode, key, payload_bytes: payload.len() as u64 };
         output.append(|flat| {
             flat.reserve(Header::MAX_BYTES + payload.len());
             header.write(flat);

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::close::CloseCode;
+use crate::deflate::InflateError;
 
-/// A rule of RFC 6455 that the peer broke. The Close frame that tells it so is queued before this is returned.
+/// A rule of RFC 6455, or of RFC 7692, that the peer broke. The Close frame that tells it so is queued before this is returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -12,7 +13,7 @@ pub enum ProtocolError {
     UnmaskedFrame,
     /// A server's frame with a mask (§5.1).
     MaskedFrame,
-    /// A reserved bit that no negotiated extension defines (§5.2).
+    /// A reserved bit that no negotiated extension defines (§5.2), or not on this frame (RFC 7692 §6).
     ReservedBits,
     /// Opcode 3-7 or 11-15 (§5.2).
     ReservedOpcode(u8),
@@ -53,6 +54,13 @@ pub enum ProtocolError {
         /// What is allowed.
         max: u32,
     },
+    /// A compressed message that cannot be inflated (RFC 7692 §7.2.2).
+    Inflate(InflateError),
+    /// A message that inflates to more than `Deflate::max_ratio` times what came.
+    InflateRatio {
+        /// What is allowed.
+        max: u32,
+    },
 }
 
 impl ProtocolError {
@@ -60,13 +68,23 @@ impl ProtocolError {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
-            Self::TooManyEmptyFragments { .. } => CloseCode::POLICY,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::InflateRatio { .. } => CloseCode::TOO_BIG,
+            Self::TooManyEmptyFragments { .. } | Self::Inflate(InflateError::TooManyFinalBlocks) => CloseCode::POLICY,
+            // "data within a message that was not consistent with the type of the message"
+            Self::Inflate(InflateError::Corrupt | InflateError::Truncated) => CloseCode::INVALID,
             _ => CloseCode::PROTOCOL,
         }
     }
 
-    /// The section of RFC 6455 that was broken.
+    /// The RFC that was broken: 6455, or 7692 for compression.
+    pub fn rfc(&self) -> u16 {
+        match self {
+            Self::Inflate(_) | Self::InflateRatio { .. } => 7692,
+            _ => 6455,
+        }
+    }
+
+    /// The section of it.
     pub fn section(&self) -> &'static str {
         match self {
             Self::UnmaskedFrame | Self::MaskedFrame => "5.1",
@@ -78,6 +96,7 @@ impl ProtocolError {
             Self::InvalidUtf8 => "5.6",
             Self::InvalidCloseCode(_) => "7.4",
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyEmptyFragments { .. } => "10.4",
+            Self::Inflate(_) | Self::InflateRatio { .. } => "7.2.2",
         }
     }
 }
@@ -103,8 +122,10 @@ impl fmt::Display for ProtocolError {
             Self::FrameTooBig { bytes, max } => write!(f, "a frame of {bytes} bytes is over the limit of {max}"),
             Self::MessageTooBig { max } => write!(f, "a message is over the limit of {max} bytes"),
             Self::TooManyEmptyFragments { max } => write!(f, "a message has over {max} empty fragments"),
+            Self::Inflate(error) => error.fmt(f),
+            Self::InflateRatio { max } => write!(f, "a message inflates to over {max} times its size"),
         }?;
-        write!(f, " (RFC 6455 §{})", self.section())
+        write!(f, " (RFC {} §{})", self.rfc(), self.section())
     }
 }
 

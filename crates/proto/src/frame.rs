@@ -61,6 +61,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// RSV1 in `reserved`: the first frame of a compressed message (RFC 7692 §6).
+    pub const RSV1: u8 = 4;
+
     /// The longest header: 2 bytes, 8 of length, 4 of masking key.
     pub const MAX_BYTES: usize = 14;
 

@@ -42,6 +42,7 @@
 //! The opening handshake is a type of its own, in [`handshake`], over the types of the `http` crate: a `Connection`
 //! cannot be "connecting".
 
+pub mod deflate;
 pub mod frame;
 pub mod handshake;
 

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::deflate::Codecs;
 use crate::frame::{Header, Opcode};
 
 /// Text or binary (§5.6).
@@ -283,6 +285,16 @@ impl fmt::Debug for TextRef<'_> {
 pub struct Outgoing<'a> {
     pub(crate) kind: Kind,
     pub(crate) payload: Payload<'a>,
+    pub(crate) wish: Wish,
+}
+
+/// Whether a message shall be compressed where that was agreed on. One that would not shrink never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// As `Deflate::min_bytes` says.
+    None,
+    Compressed,
+    Uncompressed,
 }
 
 #[derive(Clone, Debug)]
@@ -293,11 +305,27 @@ pub(crate) enum Payload<'a> {
 
 impl<'a> Outgoing<'a> {
     fn lent(kind: Kind, bytes: &'a [u8]) -> Self {
-        Self { kind, payload: Payload::Lent(bytes) }
+        Self { kind, payload: Payload::Lent(bytes), wish: Wish::None }
     }
 
     fn owned(kind: Kind, bytes: Bytes) -> Self {
-        Self { kind, payload: Payload::Owned(bytes) }
+        Self { kind, payload: Payload::Owned(bytes), wish: Wish::None }
+    }
+
+    /// To be sent as it is, where others are compressed: for what is compressed already, and for secrets beside what an
+    /// attacker may choose (CRIME, BREACH: RFC 7692 §8).
+    ///
+    /// ```
+    /// use openline_proto::Outgoing;
+    /// let message = Outgoing::from("token=abc&echo=whatever they sent").uncompressed();
+    /// ```
+    pub fn uncompressed(self) -> Self {
+        Self { wish: Wish::Uncompressed, ..self }
+    }
+
+    /// To be compressed, however short, if compression was agreed on and makes it shorter.
+    pub fn compressed(self) -> Self {
+        Self { wish: Wish::Compressed, ..self }
     }
 
     /// Text or binary.
@@ -369,7 +397,14 @@ pub struct SharedMessage {
     frames: Bytes,
     /// The payload alone; inside `frames` when there is one frame.
     payload: Bytes,
+    pub(crate) wish: Wish,
+    compressed: Arc<Compressed>,
 }
+
+/// The same message compressed, for each window that somebody needs it with, 9 bits to 15; `None` where it would not
+/// shrink.
+#[derive(Debug, Default)]
+struct Compressed(OnceLock<Box<[OnceLock<Option<Bytes>>; 7]>>);
 
 impl SharedMessage {
     /// Fragments of a shared message, as `Config::fragment_bytes` for one that is not shared.
@@ -379,27 +414,13 @@ impl SharedMessage {
     pub fn new<'a>(message: impl Into<Outgoing<'a>>) -> Self {
         let message = message.into();
         let payload = message.as_bytes();
-        let mut frames =
-            Vec::with_capacity(payload.len() + Header::MAX_BYTES * (1 + payload.len() / Self::FRAGMENT_BYTES));
-        let mut opcode = message.kind.opcode();
-        let mut rest = payload;
-        loop {
-            let (fragment, after) = rest.split_at(rest.len().min(Self::FRAGMENT_BYTES));
-            let fin = after.is_empty();
-            Header { fin, reserved: 0, opcode, key: None, payload_bytes: fragment.len() as u64 }.write(&mut frames);
-            frames.extend_from_slice(fragment);
-            if fin {
-                break;
-            }
-            (opcode, rest) = (Opcode::Continuation, after);
-        }
-        let frames = Bytes::from(frames);
+        let frames = Self::encode(message.kind, 0, payload);
         let payload = match message.payload {
             _ if payload.len() <= Self::FRAGMENT_BYTES => frames.slice(frames.len() - payload.len()..),
             Payload::Owned(bytes) => bytes,
             Payload::Lent(bytes) => Bytes::copy_from_slice(bytes),
         };
-        Self { kind: message.kind, frames, payload }
+        Self { kind: message.kind, frames, payload, wish: message.wish, compressed: Arc::default() }
     }
 
     /// Text or binary.
@@ -417,9 +438,55 @@ impl SharedMessage {
         self.frames.len()
     }
 
+    /// The message, for one that has to be masked.
+    pub(crate) fn lend(&self) -> Outgoing<'_> {
+        Outgoing { kind: self.kind, payload: Payload::Lent(&self.payload), wish: self.wish }
+    }
+
     /// The frames, one by one.
-    pub(crate) fn frames(&self) -> impl Iterator<Item = Bytes> {
-        let mut rest = self.frames.clone();
+    pub(crate) fn frames(&self) -> impl Iterator<Item = Bytes> + use<> {
+        Self::split(self.frames.clone())
+    }
+
+    /// The frames of the message compressed for a window of so many bits, if that makes it shorter. Done once, at the
+    /// level of whoever needs it first.
+    pub(crate) fn compressed_frames(
+        &self,
+        window_bits: u8,
+        level: u8,
+        codecs: &dyn Codecs,
+    ) -> Option<impl Iterator<Item = Bytes> + use<>> {
+        let windows = self.compressed.0.get_or_init(Box::default);
+        let frames = windows[usize::from(window_bits - 9)].get_or_init(|| {
+            let mut deflater = codecs.take_deflater(level, window_bits);
+            let compressed = deflater.message(&self.payload, self.payload.len().saturating_sub(1));
+            // §6.1: "RSV1 […] of the first fragment"
+            let frames = compressed.map(|payload| Self::encode(self.kind, Header::RSV1, payload));
+            deflater.reset();
+            codecs.put_deflater(deflater);
+            frames
+        });
+        frames.clone().map(Self::split)
+    }
+
+    fn encode(kind: Kind, mut reserved: u8, payload: &[u8]) -> Bytes {
+        let mut frames =
+            Vec::with_capacity(payload.len() + Header::MAX_BYTES * (1 + payload.len() / Self::FRAGMENT_BYTES));
+        let mut opcode = kind.opcode();
+        let mut rest = payload;
+        loop {
+            let (fragment, after) = rest.split_at(rest.len().min(Self::FRAGMENT_BYTES));
+            let fin = after.is_empty();
+            Header { fin, reserved, opcode, key: None, payload_bytes: fragment.len() as u64 }.write(&mut frames);
+            frames.extend_from_slice(fragment);
+            if fin {
+                return frames.into();
+            }
+            (opcode, reserved, rest) = (Opcode::Continuation, 0, after);
+        }
+    }
+
+    fn split(mut rest: Bytes) -> impl Iterator<Item = Bytes> {
         std::iter::from_fn(move || {
             let (header, bytes) = Header::parse(&rest).expect("we wrote it")?;
             Some(rest.split_to(bytes + header.payload_bytes as usize))

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::assemble::Assembler;
 use crate::close::Close;
+use crate::deflate::{Compression, Inflated};
 use crate::error::ProtocolError;
 use crate::event::{Arrival, Event, Payload, Received};
 use crate::frame::{Header, Opcode};
@@ -45,8 +46,10 @@ struct Frame {
     key: Option<[u8; 4]>,
     /// How much of its payload has come.
     at: u64,
-    /// How much is to come.
+    /// How much is to come. Only a compressed frame is kept when that is nothing: more can be inflated of it.
     rest: u64,
+    /// It begins a compressed message.
+    compressed: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +58,26 @@ struct Message {
     /// Every payload byte declared so far.
     bytes: u64,
     empty_fragments: u32,
+    /// It is inflated as it comes (RFC 7692).
+    deflated: Option<Deflated>,
     body: Body,
+}
+
+/// How far a compressed message is inflated.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deflated {
+    /// Compressed bytes that were taken.
+    taken: u64,
+    /// What came of them.
+    inflated: u64,
+}
+
+/// What some of a compressed message came to.
+struct Inflation {
+    taken: usize,
+    /// There is more to be had of what was taken.
+    pending: bool,
+    event: Option<Event>,
 }
 
 #[derive(Debug)]
@@ -69,6 +91,9 @@ enum Body {
 }
 
 impl Reader {
+    /// Compressed bytes that are unmasked at once where parts are wanted.
+    const PART_BYTES: usize = 4 << 10;
+
     /// Whether a message is begun and not finished.
     pub(crate) fn in_message(&self) -> bool {
         self.message.is_some()
@@ -118,6 +143,7 @@ impl Reader {
         mode: Mode,
         role: Role,
         config: &Config,
+        mut compression: Option<&mut Compression>,
     ) -> Result<Received, ProtocolError> {
         self.took_data = false;
         match mode {
@@ -128,13 +154,19 @@ impl Reader {
                 }
             }
         }
+        if let Some(frame) = self.frame.take_if(|frame| frame.rest == 0) {
+            let event = self.inflated(frame, &mut [], mode, config, compression.as_deref_mut())?.1;
+            if event.is_some() {
+                return Ok(Received { consumed: 0, event });
+            }
+        }
         let mut start = 0;
         let mut frame = match self.frame.take() {
             Some(frame) => frame,
             None => match self.read_header(input)? {
                 Some((header, bytes)) => {
                     start = bytes;
-                    self.admit(header, role, config)?
+                    self.admit(header, role, config, compression.is_some())?
                 }
                 None => return Ok(Received { consumed: input.len(), event: None }),
             },
@@ -142,6 +174,10 @@ impl Reader {
         let mut end = start + usize::try_from(frame.rest).map_or(usize::MAX, |rest| rest.min(input.len() - start));
         if let Some(limit) = self.straddler_bytes(frame) {
             end = end.min(start + limit);
+        }
+        if self.is_compressed(frame) {
+            let (taken, event) = self.inflated(frame, &mut input[start..end], mode, config, compression)?;
+            return Ok(Received { consumed: start + taken, event });
         }
         let range = start..end;
         let piece = &mut input[range.clone()];
@@ -188,10 +224,19 @@ impl Reader {
     }
 
     /// Holds a header against the connection and its limits, before any of its payload is looked at.
-    fn admit(&mut self, header: Header, role: Role, config: &Config) -> Result<Frame, ProtocolError> {
+    fn admit(
+        &mut self,
+        header: Header,
+        role: Role,
+        config: &Config,
+        compression: bool,
+    ) -> Result<Frame, ProtocolError> {
         let Header { fin, reserved, opcode, key, payload_bytes } = header;
-        // §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
-        if reserved != 0 {
+        // §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values." RFC 7692 §6.1: RSV1
+        // is set on the first fragment of a compressed message, and on no other and no control frame.
+        let begins = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let compressed = reserved == Header::RSV1 && begins && compression;
+        if reserved != 0 && !compressed {
             return Err(ProtocolError::ReservedBits);
         }
         // §5.1: "The server MUST close the connection upon receiving a frame that is not masked", and a client one that is.
@@ -201,12 +246,19 @@ impl Reader {
             _ => {}
         }
         if !opcode.is_control() {
-            self.admit_data(opcode, fin, payload_bytes, config)?;
+            self.admit_data(opcode, fin, payload_bytes, compressed, config)?;
         }
-        Ok(Frame { opcode, fin, key, at: 0, rest: payload_bytes })
+        Ok(Frame { opcode, fin, key, at: 0, rest: payload_bytes, compressed })
     }
 
-    fn admit_data(&mut self, opcode: Opcode, fin: bool, bytes: u64, config: &Config) -> Result<(), ProtocolError> {
+    fn admit_data(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        bytes: u64,
+        compressed: bool,
+        config: &Config,
+    ) -> Result<(), ProtocolError> {
         // §5.4: fragments of one message are not interleaved with those of another.
         match (opcode, &self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
@@ -214,11 +266,14 @@ impl Reader {
             _ => {}
         }
         // §10.4: limits on "the frame size and the total message size after reassembly", met before memory is.
-        if bytes > config.max_frame_bytes {
+        // Compressed bytes are not what is limited, but more of them than the longest message compresses to are too many.
+        let compressed = compressed || self.message.as_ref().is_some_and(|message| message.deflated.is_some());
+        let limit = |max: u64| if compressed { Compression::expanded(max) } else { max };
+        if bytes > limit(config.max_frame_bytes) {
             return Err(ProtocolError::FrameTooBig { bytes, max: config.max_frame_bytes });
         }
         let (before, empty) = self.message.as_ref().map_or((0, 0), |message| (message.bytes, message.empty_fragments));
-        if before.saturating_add(bytes) > config.max_message_bytes {
+        if before.saturating_add(bytes) > limit(config.max_message_bytes) {
             return Err(ProtocolError::MessageTooBig { max: config.max_message_bytes });
         }
         let empty = empty + u32::from(bytes == 0 && !fin);
@@ -303,13 +358,110 @@ impl Reader {
         Ok(event)
     }
 
+    fn is_compressed(&self, frame: Frame) -> bool {
+        let continues = |message: &Message| frame.opcode == Opcode::Continuation && message.deflated.is_some();
+        frame.compressed || self.message.as_deref().is_some_and(continues)
+    }
+
+    /// A piece of a frame of a compressed message: unmasks and takes all of it, or when parts are wanted, as much as a part
+    /// is made of.
+    fn inflated(
+        &mut self,
+        mut frame: Frame,
+        piece: &mut [u8],
+        mode: Mode,
+        config: &Config,
+        compression: Option<&mut Compression>,
+    ) -> Result<(usize, Option<Event>), ProtocolError> {
+        // What is not taken is masked again, so little is unmasked where little may be taken.
+        let piece = match mode {
+            Mode::Whole => piece,
+            Mode::Parts => {
+                let bytes = piece.len().min(Self::PART_BYTES);
+                &mut piece[..bytes]
+            }
+        };
+        let compression = compression.expect("a compressed message was admitted");
+        if let Some(key) = frame.key {
+            mask(piece, key, (frame.at % 4) as usize);
+        }
+        self.took_data = true;
+        let Inflation { taken, pending, event } = self.inflate(frame, piece, mode, config, compression)?;
+        frame.at += taken as u64;
+        frame.rest -= taken as u64;
+        if let Some(key) = frame.key {
+            mask(&mut piece[taken..], key, (frame.at % 4) as usize);
+        }
+        if frame.rest > 0 || pending {
+            self.frame = Some(frame);
+        }
+        Ok((taken, event))
+    }
+
+    /// RFC 7692 §7.2.2, a piece at a time. The limits hold while it inflates: nobody knows before what it comes to.
+    fn inflate(
+        &mut self,
+        frame: Frame,
+        piece: &[u8],
+        mode: Mode,
+        config: &Config,
+        compression: &mut Compression,
+    ) -> Result<Inflation, ProtocolError> {
+        let limits = compression.limits(config.max_message_bytes);
+        let message = self.message.get_or_insert_with(|| Box::new(Message::new(frame, mode)));
+        let kind = message.kind;
+        let mut at = 0;
+        loop {
+            let deflated = message.deflated.get_or_insert_default();
+            let inflated = compression.inflater().inflate(&piece[at..], limits.room(deflated.inflated));
+            let Inflated { taken, bytes, pending } = inflated.map_err(ProtocolError::Inflate)?;
+            at += taken;
+            deflated.taken += taken as u64;
+            deflated.inflated += bytes.len() as u64;
+            limits.check(deflated.taken, deflated.inflated)?;
+            if mode == Mode::Whole
+                && !bytes.is_empty()
+                && let Body::Parts { checker, .. } = &mut message.body
+            {
+                message.body = Body::Dropped(std::mem::take(checker));
+            }
+            let done = at == piece.len() && !pending;
+            let last = done && frame.fin && frame.rest == piece.len() as u64;
+            let mut event = None;
+            match &mut message.body {
+                Body::Whole(assembler) => assembler.push(bytes)?,
+                Body::Parts { checker, begun } => {
+                    let payload = owned_part(kind, checker, bytes, last)?;
+                    *begun |= !payload.is_empty();
+                    let wanted = mode == Mode::Parts && (last || !payload.is_empty());
+                    event = wanted.then_some(Event::Part { kind, payload: Payload::Owned(payload), last });
+                }
+                Body::Dropped(checker) => {
+                    owned_part(kind, checker, bytes, last)?;
+                }
+            }
+            if last {
+                compression.finish_inflating().map_err(ProtocolError::Inflate)?;
+                if let Some(message) = self.message.take()
+                    && let Body::Whole(assembler) = message.body
+                {
+                    event = Some(Event::Message(Arrival::Owned(Box::new(assembler.finish()?))));
+                }
+                return Ok(Inflation { taken: at, pending: false, event });
+            }
+            if done || event.is_some() {
+                return Ok(Inflation { taken: at, pending, event });
+            }
+        }
+    }
+
     /// Text that goes out in parts is never cut inside a code point. One that straddles two pieces is a part by itself,
     /// so this step takes no more than its missing bytes.
     fn straddler_bytes(&self, frame: Frame) -> Option<usize> {
         if frame.opcode.is_control() {
             return None;
         }
-        match &self.message.as_ref()?.body {
+        match &self.message.as_ref().filter(|message| message.deflated.is_none())?.body {
             Body::Parts { checker, .. } => checker.missing_bytes(),
             Body::Whole(_) | Body::Dropped(_) => None,
         }
@@ -363,6 +515,21 @@ fn part(
     })
 }
 
+/// The part that inflated bytes make, which has to be copied.
+fn owned_part(kind: Kind, checker: &mut Checker, bytes: &[u8], last: bool) -> Result<Bytes, ProtocolError> {
+    if kind == Kind::Binary {
+        return Ok(Bytes::copy_from_slice(bytes));
+    }
+    let text = checker.push(bytes).map_err(|_| ProtocolError::InvalidUtf8)?;
+    if last && !checker.is_whole() {
+        return Err(ProtocolError::InvalidUtf8);
+    }
+    Ok(match text.straddler() {
+        "" => Bytes::copy_from_slice(text.text.as_bytes()),
+        straddler => [straddler, text.text].concat().into(),
+    })
+}
+
 impl Message {
     fn new(frame: Frame, mode: Mode) -> Self {
         let kind = kind_of(frame.opcode);
@@ -371,7 +538,8 @@ impl Message {
             Mode::Parts => Body::Parts { checker: Checker::default(), begun: false },
         };
         let bytes = frame.at + frame.rest;
-        Self { kind, bytes, empty_fragments: u32::from(bytes == 0 && !frame.fin), body }
+        let deflated = frame.compressed.then(Deflated::default);
+        Self { kind, bytes, empty_fragments: u32::from(bytes == 0 && !frame.fin), deflated, body }
     }
 }
 

@@ -8,3 +8,13 @@ pub enum Role {
     /// The end that accepted it.
     Server,
 }
+
+impl Role {
+    /// Which end the peer is.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}

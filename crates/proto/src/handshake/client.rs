@@ -7,6 +7,7 @@ use super::{
     tokens::{self, Listed},
     uri::Target,
 };
+use crate::deflate::{self, Deflate};
 
 /// One opening handshake of a client: makes the request, then judges the response.
 ///
@@ -37,6 +38,7 @@ pub struct ClientHandshake {
     key: String,
     subprotocols: Vec<Subprotocol>,
     headers: HeaderMap,
+    deflate: Option<deflate::Offers>,
 }
 
 impl ClientHandshake {
@@ -50,7 +52,8 @@ impl ClientHandshake {
     /// The URI is not one that §3 allows.
     pub fn new(uri: &Uri, nonce: [u8; 16]) -> Result<Self, UriError> {
         let Target { host, resource } = Target::of(uri)?;
-        Ok(Self { resource, host, key: key::encode(nonce), subprotocols: Vec::new(), headers: HeaderMap::new() })
+        let key = key::encode(nonce);
+        Ok(Self { resource, host, key, subprotocols: Vec::new(), headers: HeaderMap::new(), deflate: None })
     }
 
     /// Offers further subprotocols, in the order of preference. One that is there already is left out: §4.1, "unique".
@@ -76,6 +79,11 @@ impl ClientHandshake {
         Ok(self)
     }
 
+    /// Offers compression (RFC 7692); `None`, as it begins, offers none.
+    pub fn deflate(self, deflate: impl Into<Option<Deflate>>) -> Self {
+        Self { deflate: deflate.into().map(deflate::Offers::new), ..self }
+    }
+
     /// Sends another `Host` than the URI's, as behind a tunnel or in a test.
     pub fn host(self, host: Host) -> Self {
         Self { host, ..self }
@@ -95,6 +103,9 @@ impl ClientHandshake {
         if !self.subprotocols.is_empty() {
             let names: Vec<&str> = self.subprotocols.iter().map(Subprotocol::as_str).collect();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, header_value(&names.join(", ")));
+        }
+        if let Some(offers) = &self.deflate {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, header_value(&offers.header()));
         }
         for (name, value) in &self.headers {
             headers.append(name, value.clone());
@@ -121,8 +132,8 @@ impl ClientHandshake {
         }
         self.check_upgrade(response.headers())?;
         self.check_accept(response.headers())?;
-        self.check_extensions(response.headers())?;
-        Ok(Negotiated { subprotocol: self.read_subprotocol(response.headers())? })
+        let deflate = self.read_extensions(response.headers())?;
+        Ok(Negotiated { subprotocol: self.read_subprotocol(response.headers())?, deflate })
     }
 
     /// Items 2 and 3. `Upgrade` must *be* `websocket`, in any case (erratum 5453, rejected, wanted capitals), and not
@@ -153,14 +164,22 @@ impl ClientHandshake {
         }
     }
 
-    /// Item 5, and §9.1. We offer none, so any is one too many. Erratum 3433: several header fields make one list.
-    fn check_extensions(&self, headers: &HeaderMap) -> Result<(), ResponseError> {
+    /// Item 5, and §9.1. Erratum 3433: several header fields make one list.
+    fn read_extensions(&self, headers: &HeaderMap) -> Result<Option<deflate::Agreed>, ResponseError> {
         let extensions = ExtensionOffer::parse_list(headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS))
             .map_err(|_| ResponseError::InvalidExtensions)?;
-        match extensions.into_iter().next() {
-            Some(extension) => Err(ResponseError::UnofferedExtension(extension.name)),
-            None => Ok(()),
+        let mut agreed = None;
+        for extension in extensions {
+            let Some(offers) = self.deflate.as_ref().filter(|_| extension.name == deflate::NAME) else {
+                return Err(ResponseError::UnofferedExtension(extension.name));
+            };
+            // RFC 7692 §5: one at most of those that use the same reserved bit.
+            if agreed.is_some() {
+                return Err(ResponseError::DuplicateExtension(extension.name));
+            }
+            agreed = Some(offers.finish(&extension).map_err(ResponseError::InvalidDeflate)?);
         }
+        Ok(agreed)
     }
 
     /// Item 6, and §11.3.4: once.

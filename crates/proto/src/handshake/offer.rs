@@ -11,6 +11,7 @@ use super::{
     ExtensionOffer, Host, Negotiated, Origin, Rejection, Subprotocol, key, reserved,
     tokens::{self, Listed},
 };
+use crate::deflate::{self, Deflate};
 
 /// A client's opening request: every rule of §4.2.1 holds, nothing is answered.
 ///
@@ -116,9 +117,15 @@ impl Offer {
             }
             headers.append(name, value.clone());
         }
+        let compressions = self.extensions.iter().filter(|offer| offer.name == deflate::NAME);
+        let agreed = acceptance.deflate.as_ref().and_then(|settings| deflate::answer(settings, compressions));
+        let deflate = agreed.map(|(answer, agreed)| {
+            response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, header_value(&answer));
+            agreed
+        });
         *response.status_mut() = status;
         *response.version_mut() = version;
-        Ok((response, Negotiated { subprotocol: acceptance.subprotocol.clone() }))
+        Ok((response, Negotiated { subprotocol: acceptance.subprotocol.clone(), deflate }))
     }
 
     /// What the client would speak, in the order of its preference; all different.
@@ -150,6 +157,8 @@ pub struct Acceptance {
     pub subprotocol: Option<Subprotocol>,
     /// Further header fields for the response, such as `Set-Cookie`.
     pub headers: HeaderMap,
+    /// Compression, if the client offers it (RFC 7692); `None` declines.
+    pub deflate: Option<Deflate>,
 }
 
 /// The `:protocol` of an extended `CONNECT` (RFC 8441 §4), put among a request's extensions by whoever read it.

@@ -4,6 +4,8 @@ use std::{error, fmt};
 
 use http::{HeaderValue, StatusCode, Version};
 
+use crate::deflate::InvalidDeflate;
+
 /// What is wrong with the server's response: one variant per check of §4.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,10 @@ pub enum ResponseError {
     InvalidExtensions,
     /// Item 5: an extension that was not offered.
     UnofferedExtension(String),
+    /// RFC 7692 §5: an extension that is accepted twice.
+    DuplicateExtension(String),
+    /// RFC 7692 §7.1: permessage-deflate with parameters that do not answer the offer.
+    InvalidDeflate(InvalidDeflate),
     /// §11.3.4: more than one `Sec-WebSocket-Protocol`.
     DuplicateSubprotocol,
     /// Item 6: a subprotocol that was not offered; an empty one and a list of several are such.
@@ -87,6 +93,16 @@ impl fmt::Display for ResponseError {
                     f,
                     "the server turned on the extension {name:?}, which was not offered: it must choose among \
                      those offered"
+                )
+            }
+            Self::DuplicateExtension(name) => {
+                write!(f, "the server turned on the extension {name:?} twice: it must choose one of the offers")
+            }
+            Self::InvalidDeflate(fault) => {
+                write!(
+                    f,
+                    "the server's answer to the offer of permessage-deflate cannot be used, because {fault}: connect \
+                     without compression"
                 )
             }
             Self::DuplicateSubprotocol => f.write_str(

@@ -3,6 +3,7 @@
 use http::{HeaderMap, Request, Response};
 
 use super::{Acceptance, Negotiated, Offer, Origins, Rejection, Subprotocol};
+use crate::deflate::Deflate;
 
 /// What a server accepts, the same for every request. The default: no subprotocol, pages from the same host only.
 ///
@@ -14,6 +15,7 @@ use super::{Acceptance, Negotiated, Offer, Origins, Rejection, Subprotocol};
 ///     subprotocols: vec![Subprotocol::new("v2.chat")?, Subprotocol::new("v1.chat")?],
 ///     origins: Origins::Only(vec![Origin::parse("https://chat.example")?]),
 ///     headers: HeaderMap::new(),
+///     deflate: None,
 /// };
 /// # let request = http::Request::builder()
 /// #     .header("Host", "chat.example").header("Upgrade", "websocket").header("Connection", "Upgrade")
@@ -32,6 +34,8 @@ pub struct ServerHandshake {
     pub origins: Origins,
     /// Further header fields for every acceptance. Those of the handshake itself are refused, with a 500.
     pub headers: HeaderMap,
+    /// Compression for whoever offers it (RFC 7692); `None` declines.
+    pub deflate: Option<Deflate>,
 }
 
 impl ServerHandshake {
@@ -54,6 +58,7 @@ impl ServerHandshake {
             return Err(Rejection::ForeignOrigin(origin.clone()));
         }
         let subprotocol = self.subprotocols.iter().find(|name| offer.subprotocols().contains(name)).cloned();
-        Ok(offer.accept(&Acceptance { subprotocol, headers: self.headers.clone() })?)
+        let (headers, deflate) = (self.headers.clone(), self.deflate.clone());
+        Ok(offer.accept(&Acceptance { subprotocol, headers, deflate })?)
     }
 }

@@ -1,0 +1,202 @@
+//! Compressing the messages of one end (RFC 7692 §7.2.1).
+
+use std::fmt;
+
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
+
+/// Compresses messages. Each refers to those before it; a [`reset`](Self::reset) forgets them, and then it serves any
+/// connection with the same level and window.
+///
+/// ```
+/// use openline_proto::deflate::Deflater;
+/// let mut deflater = Deflater::new(6, 15);
+/// assert_eq!(deflater.message(b"Hello", usize::MAX), Some(&b"\xf2\x48\xcd\xc9\xc9\x07\x00"[..])); // §7.2.3.1
+/// assert_eq!(deflater.message(b"Hello", usize::MAX), Some(&b"\xf2\x00\x11\x00\x00"[..])); // §7.2.3.2
+/// ```
+pub struct Deflater {
+    deflate: Deflate,
+    level: u8,
+    window_bits: u8,
+    /// What came of the last message.
+    output: Vec<u8>,
+}
+
+impl Deflater {
+    /// What a flush ends with, and a message leaves out.
+    const TAIL: &[u8] = b"\x00\x00\xff\xff";
+
+    /// A compressor that refers at most 2^`window_bits` bytes back.
+    ///
+    /// # Panics
+    /// When the level is not in 1 to 9 or the window not in 9 to 15.
+    pub fn new(level: u8, window_bits: u8) -> Self {
+        assert!((1..=9).contains(&level) && (9..=15).contains(&window_bits), "zlib has no such level or window");
+        let config = DeflateConfig {
+            level: level.into(),
+            window_bits: -i32::from(window_bits),  // raw: no header, no checksum
+            mem_level: i32::from(window_bits) - 7, // 8, zlib's default, for its default window
+            ..DeflateConfig::default()
+        };
+        Self { deflate: Deflate::new_with_config(config), level, window_bits, output: Vec::new() }
+    }
+
+    /// About how much memory one with such a window takes, as measured with zlib-rs 0.6.
+    pub fn bytes(window_bits: u8) -> usize {
+        (128 << 10) + (8 << window_bits.clamp(9, 15))
+    }
+
+    /// From 1 to 9.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// How far back it refers, as a power of two.
+    pub fn window_bits(&self) -> u8 {
+        self.window_bits
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.deflate.reset();
+    }
+
+    /// Compresses a whole message to at most `max_bytes` bytes. `None` when it would take more: then the peer will never
+    /// see what it might be referred to, so everything is forgotten.
+    pub fn message(&mut self, message: &[u8], max_bytes: usize) -> Option<&[u8]> {
+        self.output.clear();
+        if message.is_empty() {
+            // §7.2.3.6; a second flush in a row, zlib would refuse.
+            self.output.push(0);
+        } else if !self.flush(message, max_bytes.saturating_add(Self::TAIL.len())) {
+            self.reset();
+            return None;
+        }
+        if self.output.ends_with(Self::TAIL) {
+            // §7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
+            self.output.truncate(self.output.len() - Self::TAIL.len());
+        }
+        Some(&self.output)
+    }
+
+    /// Compresses the last part of a message, which may be empty.
+    pub fn end(&mut self, part: &[u8]) -> &[u8] {
+        self.message(part, usize::MAX).unwrap_or_default()
+    }
+
+    /// Compresses a part of a message that is not its last, so that all of it can be inflated at once.
+    pub fn part(&mut self, part: &[u8]) -> &[u8] {
+        self.output.clear();
+        if !part.is_empty() {
+            self.flush(part, usize::MAX);
+        }
+        &self.output
+    }
+
+    /// Frees the memory for the last message, if it is more than `max_bytes`.
+    pub fn shrink(&mut self, max_bytes: usize) {
+        if self.output.capacity() > max_bytes {
+            self.output = Vec::new();
+        }
+    }
+
+    /// `false` when it stopped because more than `max_bytes` came of it.
+    fn flush(&mut self, mut input: &[u8], max_bytes: usize) -> bool {
+        let step = (input.len() / 2).clamp(256, 32 << 10);
+        loop {
+            let start = self.output.len();
+            self.output.resize(start + step, 0);
+            let (in_before, out_before) = (self.deflate.total_in(), self.deflate.total_out());
+            self.deflate
+                .compress(input, &mut self.output[start..], DeflateFlush::SyncFlush)
+                .expect("a compressor that was set up compresses whatever comes");
+            input = &input[(self.deflate.total_in() - in_before) as usize..];
+            let bytes = (self.deflate.total_out() - out_before) as usize;
+            self.output.truncate(start + bytes);
+            if self.output.len() > max_bytes {
+                return false;
+            }
+            // zlib.h: a flush is complete when there is room left.
+            if bytes < step {
+                return true;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { level, window_bits, .. } = self;
+        f.debug_struct("Deflater").field("level", level).field("window_bits", window_bits).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Inflated, Inflater};
+    use super::*;
+
+    fn noise(bytes: usize) -> Vec<u8> {
+        let mut state = 0x9e37_79b9_u32;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 11) as u8
+        };
+        std::iter::repeat_with(next).take(bytes).collect()
+    }
+
+    fn inflate(inflater: &mut Inflater, mut input: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut more = true;
+        while more {
+            let Inflated { taken, bytes, pending } = inflater.inflate(input, usize::MAX).unwrap();
+            output.extend_from_slice(bytes);
+            input = &input[taken..];
+            more = pending || !input.is_empty();
+        }
+        inflater.finish().unwrap();
+        output
+    }
+
+    #[test]
+    fn what_is_compressed_inflates_at_every_level_and_window() {
+        let mut messages: Vec<Vec<u8>> =
+            vec![vec![], b"a".to_vec(), b"{\"n\":1}".repeat(1000), noise(40_000), vec![0; 100_000]];
+        messages.extend((0..50).map(|n| format!("{{\"sequence\":{n},\"kind\":\"tick\"}}").into_bytes()));
+        for level in [1, 2, 3, 4, 6, 9] {
+            for window_bits in [9, 10, 12, 15] {
+                let (mut deflater, mut inflater) = (Deflater::new(level, window_bits), Inflater::new());
+                for message in &messages {
+                    let compressed = deflater.message(message, usize::MAX).unwrap();
+                    assert!(compressed.len() <= message.len() + message.len() / 8 + 256);
+                    assert_eq!(inflate(&mut inflater, compressed), *message, "level {level}, {window_bits} bits");
+                }
+            }
+        }
+    }
+
+    /// The peer never saw it, so the next must not refer to it.
+    #[test]
+    fn a_message_that_does_not_shrink_is_forgotten() {
+        let (mut deflater, mut inflater) = (Deflater::new(6, 15), Inflater::new());
+        let noise = noise(10_000);
+        let hello = deflater.message(b"hello hello hello", usize::MAX).unwrap();
+        inflate(&mut inflater, hello);
+        assert_eq!(deflater.message(&noise, noise.len() - 1), None);
+        let twice = [&noise[..500], &noise[..500], b"hello hello hello"].concat();
+        assert_eq!(inflate(&mut inflater, deflater.message(&twice, usize::MAX).unwrap()), twice);
+    }
+
+    #[test]
+    fn parts_make_a_message() {
+        let (mut deflater, mut inflater) = (Deflater::new(1, 15), Inflater::new());
+        for _ in 0..2 {
+            let mut compressed = deflater.part(b"one, two, ").to_vec();
+            compressed.extend_from_slice(deflater.part(b"one, two, three"));
+            compressed.extend_from_slice(deflater.part(b""));
+            compressed.extend_from_slice(deflater.end(b""));
+            assert_eq!(inflate(&mut inflater, &compressed), b"one, two, one, two, three");
+        }
+    }
+}
