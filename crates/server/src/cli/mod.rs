@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how the program speaks to people.
 
+mod bench;
 mod connect;
 mod serve;
 mod signals;
@@ -32,13 +33,15 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Connect(connect::Args),
+    Bench(Box<bench::Args>),
 }
 
 const EXAMPLES: &str = "\
 Try this:
   openline serve                          a server, and a page to play with
   openline connect :8080/chat             type, and read; twice, and you can talk
-  echo hi | openline connect :8080/test   in a pipe: prints \"hi\" and is done";
+  echo hi | openline connect :8080/test   in a pipe: prints \"hi\" and is done
+  openline bench :8080/test               how fast is it?";
 
 /// What it is, then examples: who reads on knows what they look for.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -56,6 +59,7 @@ pub fn run() -> Exit {
     match command {
         Command::Serve(args) => run_on(args.threads(), serve::run(args)),
         Command::Connect(args) => run_on(1, connect::run(args)),
+        Command::Bench(args) => run_on(1, bench::run(*args)), // it has threads of its own
     }
 }
 
