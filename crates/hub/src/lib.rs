@@ -12,9 +12,13 @@
 //! nothing is ever lost in silence. What waits for a client is bounded, by itself and together with what waits for all
 //! others, and what happens to those who are slow is a rule of the namespace ([`Overflow`]).
 //!
-//! | what | costs, about |
+//! | what | takes of the heap |
 //! | --- | --- |
-//! | a channel without anything | see `cargo run --release -p openline-hub --example memory` |
+//! | a channel with nothing in it | 150 bytes and its name |
+//! | a subscription with an outbox of its own | 310 bytes |
+//! | a publication that is kept | 140 bytes and its payload |
+//!
+//! As measured by `cargo run --release -p openline-hub --example memory` on 64-bit Linux.
 //!
 //! # Order
 //! Publications of one channel are delivered in the order of their offsets, to everyone. A subscription begins at one place
