@@ -57,7 +57,10 @@ mod split;
 mod websocket;
 
 pub use answer::OpeningError;
-pub use client::{Client, ConnectError, Refused, Setting, connect};
+pub use client::{
+    Client, ClientStream, ConnectError, InvalidProxy, Proxy, ProxyError, RedirectReason, Refused, Setting, Stage,
+    connect,
+};
 pub use error::Error;
 pub use head::Head;
 pub use http::StatusCode;

@@ -1,21 +1,42 @@
-//! The client's way to an open WebSocket (§4.1): URL, name, TCP, request, response.
+//! The client's way to an open WebSocket (§4.1): URL, address, proxy, TLS, request, answer; within one deadline.
 
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
+mod address;
+mod answer;
+mod credentials;
+mod error;
+mod proxy;
+mod route;
+mod socks;
+mod stage;
+mod stream;
+mod target;
+mod tunnel;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
-use openline_proto::handshake::{ClientHandshake, ReservedHeader, ResponseError, Subprotocol, UriError, parse_uri};
+use http::{HeaderName, HeaderValue, Response, header};
+use openline_proto::handshake::{ClientHandshake, ResponseError, Subprotocol};
 use openline_proto::{Config, Role};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::http1::{self, HeadError, HeadLimits, ResponseReader};
+use self::address::Override;
+use self::answer::NoAnswer;
+pub use self::error::{ConnectError, RedirectReason, Refused, Setting};
+use self::proxy::Choice;
+pub use self::proxy::{InvalidProxy, Proxy, ProxyError};
+use self::route::{Detour, Route};
+use self::stage::Progress;
+pub use self::stage::Stage;
+pub use self::stream::ClientStream;
+use self::target::Target;
+use crate::http1::{self, HeadLimits};
 use crate::seed;
+#[cfg(feature = "tls")]
+use crate::tls::Connector;
 use crate::websocket::WebSocket;
 
 /// Opens a WebSocket with the defaults of [`Client`].
@@ -25,20 +46,20 @@ use crate::websocket::WebSocket;
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut socket = openline::connect("ws://localhost:8080/test").await?;
+/// let mut socket = openline::connect("wss://example.com/chat").await?;
 /// # Ok(())
 /// # }
 /// ```
-pub async fn connect(url: &str) -> Result<WebSocket, ConnectError> {
+pub async fn connect(url: &str) -> Result<WebSocket<ClientStream>, ConnectError> {
     Client::new().connect(url).await.map(|(socket, _)| socket)
 }
 
-/// Opens WebSockets: what to offer, what to send along, how long to wait.
+/// Opens WebSockets: what to offer, what to send along, which way to take, how long to wait.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = openline::Client::new().subprotocol("chat").header("Authorization", "Bearer …");
-/// let (mut socket, response) = client.connect("ws://localhost:8080/chat").await?;
+/// let client = openline::Client::new().subprotocol("chat").bearer("…");
+/// let (mut socket, response) = client.connect("wss://example.com/chat").await?;
 /// assert_eq!(socket.subprotocol(), Some("chat"));
 /// println!("{:?}", response.headers());
 /// # Ok(())
@@ -50,18 +71,11 @@ pub struct Client {
     headers: Vec<(HeaderName, HeaderValue)>,
     config: Arc<Config>,
     timeout: Duration,
+    redirects: usize,
+    route: Route,
     limits: HeadLimits,
     /// The first thing that was set wrongly; told by `connect`, so that a chain of settings needs no `?`.
     wrong: Option<Setting>,
-}
-
-/// A setting that cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// Not a token (§4.1): a subprotocol has no spaces, commas or quotes.
-    Subprotocol(String),
-    /// Not a header field.
-    Header(String),
 }
 
 impl Default for Client {
@@ -72,14 +86,17 @@ impl Default for Client {
             config: Arc::default(),
             // As long as a user waits; a dead address takes TCP two minutes to give up on.
             timeout: Duration::from_secs(10),
+            redirects: 0,
+            route: Route::default(),
             limits: HeadLimits::default(),
             wrong: None,
         }
     }
 }
 
+/// What is sent.
 impl Client {
-    /// No subprotocol, no further headers, ten seconds.
+    /// No subprotocol, no further headers, the environment's proxy, the platform's roots, no redirects, ten seconds.
     pub fn new() -> Self {
         Self::default()
     }
@@ -95,8 +112,11 @@ impl Client {
 
     /// Adds a header field to the request: cookies, credentials. Those of the handshake itself are refused.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        match (name.parse(), value.parse()) {
-            (Ok(name), Ok(value)) => self.headers.push((name, value)),
+        match (name.parse(), value.parse::<HeaderValue>()) {
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(credentials::belongs_to_origin(&name));
+                self.headers.push((name, value));
+            }
             _ => self.wrong = self.wrong.or(Some(Setting::Header(name.into()))),
         }
         self
@@ -107,38 +127,110 @@ impl Client {
         self.header("Origin", origin)
     }
 
+    /// Logs in with a user name and a password (RFC 7617). Those of a URL, `wss://user:password@example.com`, are sent
+    /// where nothing else is said.
+    pub fn basic_auth(self, user: &str, password: &str) -> Self {
+        self.authorization(credentials::basic(user.as_bytes(), password.as_bytes()))
+    }
+
+    /// Logs in with a token (RFC 6750); in the place of the one before.
+    pub fn bearer(mut self, token: &str) -> Self {
+        match credentials::bearer(token) {
+            Some(value) => self.authorization(value),
+            None => {
+                self.wrong = self.wrong.or(Some(Setting::Header("Authorization".into())));
+                self
+            }
+        }
+    }
+
+    fn authorization(mut self, value: HeaderValue) -> Self {
+        self.headers.retain(|(name, _)| *name != header::AUTHORIZATION);
+        self.headers.push((header::AUTHORIZATION, value));
+        self
+    }
+
     /// Limits and deadlines of the WebSocket.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = config.into();
         self
     }
+}
 
-    /// How long the whole opening may take: name, TCP, request and response. Default 10 s.
+/// Which way is taken.
+impl Client {
+    /// How long the whole opening may take: name, addresses, proxy, TLS, redirects, request and answer. Default 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
+    /// Follows so many redirects. Default none: what answers 3xx is told as [`ConnectError::Refused`].
+    ///
+    /// Never from `wss` to `ws`, and to another origin without `Authorization` and `Cookie`.
+    pub fn follow_redirects(mut self, most: usize) -> Self {
+        self.redirects = most;
+        self
+    }
+
+    /// Goes through this proxy, whatever the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.route.proxy = Choice::This(proxy);
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    ///
+    /// By default the environment's is used as curl does: for `wss` that in `wss_proxy`, `https_proxy` or `all_proxy`, for
+    /// `ws` that in `ws_proxy`, `http_proxy` or `all_proxy`, unless `no_proxy` lists the host; and never to this machine
+    /// itself.
+    pub fn no_proxy(mut self) -> Self {
+        self.route.proxy = Choice::Never;
+        self
+    }
+
+    /// Connects to these addresses for this host and port instead of looking the name up; the first is preferred.
+    pub fn resolve(mut self, host: &str, port: u16, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses = addresses.into_iter().collect();
+        self.route.overrides.push(Override { host: host.into(), port, addresses });
+        self
+    }
+
+    /// Connects to another host and port than the URL's, which is what `Host`, SNI and the certificate are still about. `None`
+    /// is any, and in `to` the URL's own.
+    pub fn connect_to(mut self, from: (Option<&str>, Option<u16>), to: (Option<&str>, Option<u16>)) -> Self {
+        let owned = |(host, port): (Option<&str>, Option<u16>)| (host.map(Into::into), port);
+        self.route.detours.push(Detour { from: owned(from), to: owned(to) });
+        self
+    }
+
+    /// Connects to this Unix socket, whatever the URL's host; no proxy is used.
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.route.unix_socket = Some(path.into());
+        self
+    }
+
+    /// Trusts, and shows itself, as this says; without it, the roots of the platform, and nobody.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, connector: Connector) -> Self {
+        self.route.tls = Some(connector);
+        self
+    }
+}
+
+impl Client {
     /// Opens a WebSocket. The response comes along for its headers.
     ///
     /// # Errors
     /// What went wrong, and where. Dropping the future gives up.
-    pub async fn connect(&self, url: &str) -> Result<(WebSocket, Response<()>), ConnectError> {
-        let uri = parse_uri(url)?;
-        if matches!(uri.scheme_str(), Some("wss" | "https")) {
-            return Err(ConnectError::TlsMissing);
-        }
-        let handshake = self.handshake(&uri)?;
-        self.within_timeout(async {
-            let stream = dial(&uri).await?;
-            stream.set_nodelay(true)?;
-            self.open(stream, &handshake).await
-        })
-        .await
+    pub async fn connect(&self, url: &str) -> Result<(WebSocket<ClientStream>, Response<()>), ConnectError> {
+        let target = Target::parse(url)?;
+        let progress = Progress::default();
+        self.within_timeout(&progress, self.follow(target, &progress)).await
     }
 
-    /// Opens a WebSocket on a stream that is there already: a Unix socket, a tunnel, TLS of your own. The URL gives the
-    /// path and the `Host`.
+    /// Opens a WebSocket on a stream that is there already: a tunnel, TLS of your own. The URL gives the path, the `Host` and
+    /// credentials, and no redirect is followed.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -147,25 +239,60 @@ impl Client {
         stream: S,
         url: &str,
     ) -> Result<(WebSocket<S>, Response<()>), ConnectError> {
-        let handshake = self.handshake(&parse_uri(url)?)?;
-        self.within_timeout(self.open(stream, &handshake)).await
+        let target = Target::parse(url)?;
+        let handshake = self.handshake(&target, true)?;
+        let progress = Progress::default();
+        self.within_timeout(&progress, self.open(stream, &handshake, &progress)).await
     }
 
     async fn within_timeout<T>(
         &self,
+        progress: &Progress,
         opening: impl Future<Output = Result<T, ConnectError>>,
     ) -> Result<T, ConnectError> {
-        timeout(self.timeout, opening).await.unwrap_or(Err(ConnectError::Timeout(self.timeout)))
+        // In a box: what an opening takes is freed when it is over.
+        let opened = timeout(self.timeout, Box::pin(opening)).await;
+        opened.unwrap_or_else(|_| Err(ConnectError::Timeout { after: self.timeout, stage: progress.stage() }))
+    }
+
+    async fn follow(
+        &self,
+        first: Target,
+        progress: &Progress,
+    ) -> Result<(WebSocket<ClientStream>, Response<()>), ConnectError> {
+        let mut target = first.clone();
+        let mut left = self.redirects;
+        loop {
+            let handshake = self.handshake(&target, target.is_same_origin(&first))?;
+            let stream = self.route.take(&target, progress).await?;
+            match self.open(stream, &handshake, progress).await {
+                Err(ConnectError::Refused(refused)) if left > 0 && is_redirect(&refused) => {
+                    left -= 1;
+                    target = redirected(&target, &refused)?;
+                    if target.is_same_origin(&first) {
+                        target.credentials.clone_from(&first.credentials);
+                    }
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// What to ask for; where a setting is wrong, nothing is opened at all.
-    fn handshake(&self, uri: &Uri) -> Result<ClientHandshake, ConnectError> {
+    fn handshake(&self, target: &Target, is_own_origin: bool) -> Result<ClientHandshake, ConnectError> {
         if let Some(wrong) = &self.wrong {
             return Err(ConnectError::Setting(wrong.clone()));
         }
-        let mut handshake = ClientHandshake::new(uri, seed::fresh())?.subprotocols(self.subprotocols.iter().cloned());
+        let nonce = seed::fresh();
+        let mut handshake = ClientHandshake::new(&target.uri, nonce)?.subprotocols(self.subprotocols.iter().cloned());
         for (name, value) in &self.headers {
-            handshake = handshake.header(name.clone(), value.clone())?;
+            if is_own_origin || !credentials::belongs_to_origin(name) {
+                handshake = handshake.header(name.clone(), value.clone())?;
+            }
+        }
+        let says_who = self.headers.iter().any(|(name, _)| *name == header::AUTHORIZATION);
+        if let (Some(credentials), false) = (&target.credentials, says_who) {
+            handshake = handshake.header(header::AUTHORIZATION, credentials.clone())?;
         }
         Ok(handshake)
     }
@@ -174,30 +301,25 @@ impl Client {
         &self,
         mut stream: S,
         handshake: &ClientHandshake,
+        progress: &Progress,
     ) -> Result<(WebSocket<S>, Response<()>), ConnectError> {
-        stream.write_all(&http1::encode_request(&handshake.request())).await?;
-        stream.flush().await?;
-
-        let mut reader = ResponseReader::new(&self.limits);
-        let mut bytes = BytesMut::new();
-        let (response, head_bytes) = loop {
-            bytes.reserve(1 << 10);
-            if stream.read_buf(&mut bytes).await? == 0 {
-                return Err(ConnectError::Closed);
-            }
-            if let Some(read) = reader.read(&bytes)? {
-                break read;
-            }
-        };
+        progress.reach(Stage::Answer);
+        let request = http1::encode_request(&handshake.request());
+        let asked = answer::ask(&mut stream, &request, &self.limits).await;
+        let (response, rest) = asked.map_err(|error| match error {
+            NoAnswer::Closed => ConnectError::Closed,
+            NoAnswer::SpeaksTls => ConnectError::PeerSpeaksTls,
+            NoAnswer::Head(error) => error.into(),
+            NoAnswer::Io(error) => error.into(),
+        })?;
         // What follows the head is the first of the WebSocket, or the body of a refusal.
-        let rest = bytes.split_off(head_bytes);
         match handshake.finish(&response) {
             Ok(negotiated) => {
                 let socket = WebSocket::from_parts(stream, &rest, Role::Client, &negotiated, self.config.clone());
                 Ok((socket, response))
             }
             Err(ResponseError::Status(status)) => {
-                let body = read_body(&mut stream, rest, response.headers()).await;
+                let body = answer::read_body(&mut stream, rest, response.headers()).await;
                 Err(ConnectError::Refused(Box::new(Refused { status, headers: response.into_parts().0.headers, body })))
             }
             Err(error) => Err(ConnectError::Response(error)),
@@ -205,150 +327,21 @@ impl Client {
     }
 }
 
-/// Each address of the host in turn, in the resolver's order.
-async fn dial(uri: &Uri) -> Result<TcpStream, ConnectError> {
-    let host = uri.host().unwrap_or_default();
-    let name = host.trim_start_matches('[').trim_end_matches(']');
-    let port = uri.port_u16().unwrap_or(80);
-    let dns = |error| ConnectError::Dns { host: name.into(), error };
-    let mut last = None;
-    for address in lookup_host((name, port)).await.map_err(dns)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(ConnectError::Connect { address, error }),
-        }
+/// RFC 9110 §15.4: those that say where to ask the same again.
+fn is_redirect(refused: &Refused) -> bool {
+    matches!(refused.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn redirected(from: &Target, refused: &Refused) -> Result<Target, ConnectError> {
+    let location = refused.headers.get(header::LOCATION).map(|location| String::from_utf8_lossy(location.as_bytes()));
+    let location = location.unwrap_or_default();
+    let told = |reason| ConnectError::Redirect { location: location.clone().into_owned(), reason };
+    if refused.headers.get_all(header::LOCATION).iter().count() != 1 {
+        return Err(told(RedirectReason::Unreadable));
     }
-    Err(last.unwrap_or_else(|| dns(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))))
-}
-
-/// A refusal's body, as far as it is of use: the first 16 KiB, and whatever has come when the line ends. A body without
-/// a length, or in chunks, is taken as it comes until the server closes or has been quiet for a moment.
-async fn read_body<S: AsyncRead + Unpin>(stream: &mut S, mut body: BytesMut, headers: &HeaderMap) -> Bytes {
-    const MAX_BYTES: usize = 16 << 10;
-    const QUIET: Duration = Duration::from_millis(500);
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let wanted = length.unwrap_or(MAX_BYTES).min(MAX_BYTES);
-    while body.len() < wanted {
-        body.reserve(1 << 10);
-        match timeout(QUIET, stream.read_buf(&mut body)).await {
-            Ok(Ok(1..)) => {}
-            _ => break,
-        }
+    let target = from.join(&location).map_err(|_| told(RedirectReason::Unreadable))?;
+    if from.is_secure() && !target.is_secure() {
+        return Err(told(RedirectReason::Downgrade));
     }
-    body.truncate(wanted);
-    body.freeze()
-}
-
-/// An answer in HTTP instead of a WebSocket: a refusal, a redirect, a request to log in.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// The status.
-    pub status: StatusCode,
-    /// The header fields.
-    pub headers: HeaderMap,
-    /// The first 16 KiB of the body.
-    pub body: Bytes,
-}
-
-/// Why no WebSocket was opened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The URL is not one of a WebSocket (§3).
-    Url(UriError),
-    /// `wss://` needs TLS, which this build does not have: bring a TLS stream to [`Client::connect_with`].
-    TlsMissing,
-    /// A subprotocol or header that cannot be sent.
-    Setting(Setting),
-    /// A header that belongs to the handshake.
-    Reserved(ReservedHeader),
-    /// The host's name has no address.
-    Dns {
-        /// The name.
-        host: String,
-        /// What the resolver says.
-        error: io::Error,
-    },
-    /// None of the host's addresses answers; this is the last.
-    Connect {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system says.
-        error: io::Error,
-    },
-    /// It took longer than [`Client::timeout`], which this is.
-    Timeout(Duration),
-    /// The server ended the connection without an answer.
-    Closed,
-    /// The server's answer is not HTTP/1.1.
-    Head(HeadError),
-    /// The server answered, and not with a WebSocket.
-    Refused(Box<Refused>),
-    /// The server's 101 breaks the handshake (§4.1).
-    Response(ResponseError),
-    /// The socket failed.
-    Io(io::Error),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(error) => error.fmt(f),
-            Self::TlsMissing => f.write_str("wss:// needs TLS, which this build does not have: use ws://"),
-            Self::Setting(Setting::Subprotocol(name)) => {
-                write!(f, "{name:?} is no subprotocol: use letters, digits and !#$%&'*+-.^_`|~ only")
-            }
-            Self::Setting(Setting::Header(name)) => {
-                write!(f, "the header {name:?} cannot be sent: its name or value has characters that are not allowed")
-            }
-            Self::Reserved(error) => error.fmt(f),
-            Self::Dns { host, error } => write!(f, "cannot find the host {host:?}: {error}"),
-            Self::Connect { address, error } => write!(f, "cannot connect to {address}: {error}"),
-            Self::Timeout(timeout) => write!(f, "no WebSocket after {timeout:?}"),
-            Self::Closed => f.write_str("the server closed the connection without an answer"),
-            Self::Head(error) => write!(f, "the server does not answer in HTTP/1.1: {error}"),
-            Self::Refused(refused) => {
-                write!(f, "the server answered {} instead of opening a WebSocket", refused.status)
-            }
-            Self::Response(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "the line failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Url(error) => Some(error),
-            Self::Reserved(error) => Some(error),
-            Self::Dns { error, .. } | Self::Connect { error, .. } | Self::Io(error) => Some(error),
-            Self::Head(error) => Some(error),
-            Self::Response(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<UriError> for ConnectError {
-    fn from(error: UriError) -> Self {
-        Self::Url(error)
-    }
-}
-
-impl From<ReservedHeader> for ConnectError {
-    fn from(error: ReservedHeader) -> Self {
-        Self::Reserved(error)
-    }
-}
-
-impl From<HeadError> for ConnectError {
-    fn from(error: HeadError) -> Self {
-        Self::Head(error)
-    }
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+    Ok(target)
 }

@@ -68,6 +68,7 @@ impl From<Error> for TlsError {
             Error::PeerIncompatible(
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                | PeerIncompatible::SignatureAlgorithmsExtensionRequired // which is as old as 1.2
                 | PeerIncompatible::SupportedVersionsExtensionRequired
                 | PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled,
@@ -166,6 +167,9 @@ fn write_certificate_error(error: &CertificateError, f: &mut fmt::Formatter<'_>)
         CertificateError::UnknownIssuer => {
             f.write_str("nobody whom we trust has issued the peer's certificate (unknown CA)")
         }
+        CertificateError::BadSignature => {
+            f.write_str("the authority that the peer's certificate names has not signed it: has it another key by now?")
+        }
         CertificateError::Revoked => f.write_str("the peer's certificate was revoked"),
         CertificateError::BadEncoding => f.write_str("the peer's certificate cannot be read"),
         CertificateError::ApplicationVerificationFailure => {
@@ -183,11 +187,13 @@ fn words(alert: AlertDescription) -> String {
     let mut words = String::new();
     let name = format!("{alert:?}");
     let mut before = ' ';
-    for c in name.chars() {
+    let mut letters = name.chars().peekable();
+    while let Some(c) = letters.next() {
         if c.is_ascii_uppercase() && before.is_ascii_lowercase() {
             words.push(' ');
         }
-        words.push(if before.is_ascii_uppercase() { c } else { c.to_ascii_lowercase() });
+        let is_of_an_abbreviation = before.is_ascii_uppercase() || letters.peek().is_some_and(char::is_ascii_uppercase);
+        words.push(if is_of_an_abbreviation { c } else { c.to_ascii_lowercase() });
         before = c;
     }
     words

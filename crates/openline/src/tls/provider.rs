@@ -9,10 +9,8 @@ use super::TlsError;
 /// The provider that was asked for, the one that the application installed for its process, or the feature's. Nothing is
 /// installed here: a process has one place for a provider, and it is the application's.
 pub(super) fn provider(asked_for: Option<&Arc<CryptoProvider>>) -> Result<Arc<CryptoProvider>, TlsError> {
-    match asked_for.or_else(|| CryptoProvider::get_default()) {
-        Some(provider) => Ok(provider.clone()),
-        None => of_feature().ok_or(TlsError::NoProvider),
-    }
+    let own = asked_for.cloned().or_else(|| CryptoProvider::get_default().cloned());
+    own.or_else(of_feature).ok_or(TlsError::NoProvider)
 }
 
 #[cfg(feature = "aws-lc-rs")]

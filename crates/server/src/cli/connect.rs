@@ -7,9 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use openline::proto::handshake::{Origin, Subprotocol};
-use openline::{Client, CloseCode, Closed, ConnectError, Error, Message, Receiver, Sender, WebSocket};
+use openline::{Client, ClientStream, CloseCode, Closed, ConnectError, Error, Message, Receiver, Sender, WebSocket};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
@@ -93,7 +92,7 @@ pub(super) async fn run(args: Args) -> Exit {
     }
 }
 
-async fn open(args: &Args) -> Result<WebSocket<TcpStream>, ConnectError> {
+async fn open(args: &Args) -> Result<WebSocket<ClientStream>, ConnectError> {
     let config = openline::Config {
         max_message_bytes: args.max_message_bytes,
         max_frame_bytes: args.max_message_bytes,
@@ -131,7 +130,7 @@ fn not_opened(error: &ConnectError) -> Exit {
 }
 
 /// Sends and receives at the same time: two sides that each wait for the other to read would wait for ever.
-async fn talk(socket: WebSocket<TcpStream>, args: Args, mut signals: Signals) -> Exit {
+async fn talk(socket: WebSocket<ClientStream>, args: Args, mut signals: Signals) -> Exit {
     let (mut sender, mut receiver) = socket.split();
     let last_heard = Cell::new(Instant::now());
     let trouble = Cell::new(None);
@@ -165,7 +164,7 @@ async fn talk(socket: WebSocket<TcpStream>, args: Args, mut signals: Signals) ->
     }
 }
 
-async fn send_lines(sender: &mut Sender<TcpStream>, binary: bool) -> Result<(), Exit> {
+async fn send_lines(sender: &mut Sender<ClientStream>, binary: bool) -> Result<(), Exit> {
     let mut lines = stdin_lines();
     let mut number = 0;
     while let Some(line) = lines.recv().await {
@@ -240,7 +239,7 @@ async fn until_quiet(last_heard: &Cell<Instant>, wait: Duration) {
 }
 
 async fn receive(
-    receiver: &mut Receiver<TcpStream>,
+    receiver: &mut Receiver<ClientStream>,
     binary: bool,
     last_heard: &Cell<Instant>,
     nobody_reads: &Notify,
