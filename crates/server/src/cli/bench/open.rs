@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openline::{Client, Config, ConnectError, WebSocket};
-use tokio::net::TcpStream;
+use openline::{Client, ClientStream, Config, ConnectError, WebSocket};
 
 use super::args::Args;
 use super::plan::Load;
 
 /// An open line.
-pub(super) type Line = WebSocket<TcpStream>;
+pub(super) type Line = WebSocket<ClientStream>;
 
 /// How to open a line, and where to.
 #[derive(Clone, Debug)]
