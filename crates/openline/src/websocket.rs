@@ -18,6 +18,7 @@ use crate::alarm::now;
 use crate::driver::{Driver, Incoming, Want};
 use crate::error::Error;
 use crate::part::Part;
+use crate::pool;
 use crate::seed;
 use crate::split::{self, Receiver, Sender};
 
@@ -61,6 +62,7 @@ impl<S> WebSocket<S> {
             Role::Client => Connection::client(negotiated, config, seed::fresh(), now()),
         };
         connection.jitter(seed::jitter());
+        connection.codecs(&pool::ThreadCodecs);
         let subprotocol = negotiated.subprotocol().map(|name| name.as_str().into());
         Self { driver: Box::new(Driver::new(stream, connection, leftover, subprotocol)) }
     }

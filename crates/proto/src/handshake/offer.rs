@@ -150,15 +150,22 @@ impl Offer {
     }
 }
 
-/// What a server adds when it says yes to an [`Offer`]. The default adds nothing.
-#[derive(Clone, Debug, Default)]
+/// What a server adds when it says yes to an [`Offer`]. The default adds nothing, and compression if it is offered.
+#[derive(Clone, Debug)]
 pub struct Acceptance {
     /// The subprotocol to speak, one of those offered.
     pub subprotocol: Option<Subprotocol>,
     /// Further header fields for the response, such as `Set-Cookie`.
     pub headers: HeaderMap,
-    /// Compression, if the client offers it (RFC 7692); `None` declines.
+    /// Compression, if the client offers it (RFC 7692); `None` declines. Default: without context takeover, so that an
+    /// idle connection holds no memory for it.
     pub deflate: Option<Deflate>,
+}
+
+impl Default for Acceptance {
+    fn default() -> Self {
+        Self { subprotocol: None, headers: HeaderMap::new(), deflate: Some(Deflate::default()) }
+    }
 }
 
 /// The `:protocol` of an extended `CONNECT` (RFC 8441 §4), put among a request's extensions by whoever read it.

@@ -5,7 +5,8 @@ use http::{HeaderMap, Request, Response};
 use super::{Acceptance, Negotiated, Offer, Origins, Rejection, Subprotocol};
 use crate::deflate::Deflate;
 
-/// What a server accepts, the same for every request. The default: no subprotocol, pages from the same host only.
+/// What a server accepts, the same for every request. The default: no subprotocol, pages from the same host only,
+/// compression for whoever offers it.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -25,7 +26,7 @@ use crate::deflate::Deflate;
 /// assert_eq!(rejection.status(), 403);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServerHandshake {
     /// What we speak, in the order of our preference. The first one that the client offers is taken; without any, the
     /// connection opens and speaks none.
@@ -34,8 +35,16 @@ pub struct ServerHandshake {
     pub origins: Origins,
     /// Further header fields for every acceptance. Those of the handshake itself are refused, with a 500.
     pub headers: HeaderMap,
-    /// Compression for whoever offers it (RFC 7692); `None` declines.
+    /// Compression for whoever offers it (RFC 7692); `None` declines. Default: without context takeover, so that an idle
+    /// connection holds no memory for it.
     pub deflate: Option<Deflate>,
+}
+
+impl Default for ServerHandshake {
+    fn default() -> Self {
+        let Acceptance { headers, deflate, .. } = Acceptance::default();
+        Self { subprotocols: Vec::new(), origins: Origins::default(), headers, deflate }
+    }
 }
 
 impl ServerHandshake {

@@ -53,7 +53,8 @@ impl Peer {
         [Self::client_of(config.clone()), Self::server_of(config)]
     }
 
-    fn new(connection: Connection, now: Instant) -> Self {
+    /// The peer of this connection.
+    pub(crate) fn new(connection: Connection, now: Instant) -> Self {
         Self { connection, output: Output::new(), now, mode: Mode::Whole, heard: VecDeque::new() }
     }
 

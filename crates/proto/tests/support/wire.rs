@@ -4,6 +4,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) fin: bool,
+    /// RSV1: it begins a compressed message (RFC 7692 §6).
+    pub(crate) compressed: bool,
     pub(crate) opcode: u8,
     pub(crate) masked: bool,
     pub(crate) payload: Vec<u8>,
@@ -31,7 +33,8 @@ pub(crate) fn frames(wire: &[u8]) -> Vec<Frame> {
     let mut at = 0;
     while at < wire.len() {
         let (first, second) = (wire[at], wire[at + 1]);
-        assert_eq!(first & 0x70, 0, "a reserved bit is set at byte {at}");
+        assert_eq!(first & 0x30, 0, "a reserved bit is set at byte {at}");
+        let compressed = first & 0x40 != 0;
         let (masked, short) = (second & 0x80 != 0, second & 0x7f);
         let (length_bytes, least) = match short {
             126 => (2, 126),
@@ -46,7 +49,7 @@ pub(crate) fn frames(wire: &[u8]) -> Vec<Frame> {
         at += if masked { 4 } else { 0 };
         let payload = wire[at..at + length].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
         at += length;
-        frames.push(Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, masked, payload });
+        frames.push(Frame { fin: first & 0x80 != 0, compressed, opcode: first & 0x0f, masked, payload });
     }
     frames
 }
@@ -58,6 +61,7 @@ pub(crate) fn said(wire: &[u8], masked: bool) -> Vec<Said> {
     let mut closed = false;
     for frame in frames(wire) {
         assert_eq!(frame.masked, masked, "§5.1: a client masks every frame, a server none");
+        assert!(!frame.compressed, "§5.2: a reserved bit is set");
         if frame.opcode >= CLOSE {
             assert!(frame.fin && frame.payload.len() <= 125, "§5.5: control frames are short and whole");
         } else {
@@ -139,5 +143,6 @@ pub(crate) fn mask(mut wire: &[u8]) -> Vec<u8> {
 
 /// The frames of `wire`, their masks taken off.
 pub(crate) fn unmask(wire: &[u8]) -> Vec<u8> {
-    frames(wire).iter().flat_map(|f| frame(u8::from(f.fin) << 7 | f.opcode, &f.payload)).collect()
+    let first = |f: &Frame| u8::from(f.fin) << 7 | u8::from(f.compressed) << 6 | f.opcode;
+    frames(wire).iter().flat_map(|f| frame(first(f), &f.payload)).collect()
 }
