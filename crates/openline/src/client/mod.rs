@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Response, header};
+use openline_proto::deflate::Deflate;
 use openline_proto::handshake::{ClientHandshake, ResponseError, Subprotocol};
 use openline_proto::{Config, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -70,6 +71,7 @@ pub struct Client {
     subprotocols: Vec<Subprotocol>,
     headers: Vec<(HeaderName, HeaderValue)>,
     config: Arc<Config>,
+    deflate: Option<Deflate>,
     timeout: Duration,
     redirects: usize,
     route: Route,
@@ -84,6 +86,7 @@ impl Default for Client {
             subprotocols: Vec::new(),
             headers: Vec::new(),
             config: Arc::default(),
+            deflate: Some(Deflate::default()),
             // As long as a user waits; a dead address takes TCP two minutes to give up on.
             timeout: Duration::from_secs(10),
             redirects: 0,
@@ -96,7 +99,7 @@ impl Default for Client {
 
 /// What is sent.
 impl Client {
-    /// No subprotocol, no further headers, the environment's proxy, the platform's roots, no redirects, ten seconds.
+    /// No subprotocol, no further headers, compression, the environment's proxy, the platform's roots, no redirects, ten seconds.
     pub fn new() -> Self {
         Self::default()
     }
@@ -147,6 +150,13 @@ impl Client {
     fn authorization(mut self, value: HeaderValue) -> Self {
         self.headers.retain(|(name, _)| *name != header::AUTHORIZATION);
         self.headers.push((header::AUTHORIZATION, value));
+        self
+    }
+
+    /// Offers compression in this way, or with `None` not at all. Default: without context takeover, so that an idle
+    /// connection holds no memory for it.
+    pub fn deflate(mut self, deflate: impl Into<Option<Deflate>>) -> Self {
+        self.deflate = deflate.into();
         self
     }
 
@@ -284,7 +294,9 @@ impl Client {
             return Err(ConnectError::Setting(wrong.clone()));
         }
         let nonce = seed::fresh();
-        let mut handshake = ClientHandshake::new(&target.uri, nonce)?.subprotocols(self.subprotocols.iter().cloned());
+        let mut handshake = ClientHandshake::new(&target.uri, nonce)?
+            .subprotocols(self.subprotocols.iter().cloned())
+            .deflate(self.deflate.clone());
         for (name, value) in &self.headers {
             if is_own_origin || !credentials::belongs_to_origin(name) {
                 handshake = handshake.header(name.clone(), value.clone())?;
