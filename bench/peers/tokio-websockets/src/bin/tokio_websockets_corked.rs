@@ -1,0 +1,5 @@
+//! The same, with one write for each read.
+
+fn main() -> std::io::Result<()> {
+    support::serve(|stream| peer_tokio_websockets::echo(support::Corked::new(stream)))
+}

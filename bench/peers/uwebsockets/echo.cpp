@@ -1,0 +1,37 @@
+// Echo server on uWebSockets: `echo ADDR`, which prints the address it got. From a checkout with its submodules:
+//
+//   make -C uSockets
+//   c++ -O3 -march=native -flto -std=c++20 -I src -I uSockets/src PATH/TO/echo.cpp uSockets/uSockets.a -lz -o echo
+//
+// As its example EchoServer.cpp, without TLS, and without compression, which nobody asks for.
+
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+
+#include "App.h"
+
+struct PerSocketData {};
+
+int main(int argc, char **argv) {
+    std::string address = argc > 1 ? argv[1] : "127.0.0.1:0";
+    std::string host = address.substr(0, address.find(':'));
+    int port = std::atoi(address.c_str() + host.size() + 1);
+    uWS::App()
+        .ws<PerSocketData>("/*",
+            {.compression = uWS::DISABLED,
+             .maxPayloadLength = 32 * 1024 * 1024,
+             .idleTimeout = 0,
+             .maxBackpressure = 64 * 1024 * 1024,
+             .message = [](auto *ws, std::string_view message, uWS::OpCode opCode) { ws->send(message, opCode); }})
+        .listen(host, port,
+            [&](auto *socket) {
+                if (!socket) {
+                    std::exit(1);
+                }
+                port = us_socket_local_port(0, (us_socket_t *) socket);
+                std::cout << "listening on " << host << ":" << port << std::endl;
+            })
+        .run();
+}

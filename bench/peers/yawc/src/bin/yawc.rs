@@ -1,0 +1,5 @@
+//! As the examples of yawc do it.
+
+fn main() -> std::io::Result<()> {
+    support::serve(peer_yawc::echo)
+}
