@@ -130,9 +130,7 @@ impl<E> Outbox<E> {
             return Poll::Ready(Err(TooSlow));
         }
         if state.waiting == 0 {
-            if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                state.waker = Some(cx.waker().clone());
-            }
+            state.remember(cx);
             return Poll::Pending;
         }
         let before = state.bytes;
@@ -143,6 +141,16 @@ impl<E> Outbox<E> {
         }
         self.budget.give(before - state.bytes);
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the client is given up, for whoever is busy with what it took.
+    pub fn poll_too_slow(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.too_slow {
+            return Poll::Ready(());
+        }
+        state.remember(cx);
+        Poll::Pending
     }
 
     /// How many bytes wait.
@@ -205,6 +213,13 @@ impl<E> Drop for Outbox<E> {
 }
 
 impl<E> State<E> {
+    /// One task waits for it.
+    fn remember(&mut self, cx: &Context<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+
     fn push(&mut self, delivery: Delivery<E>, cost: usize, overflow: Overflow) {
         let may_drop = overflow == Overflow::DropOldest && matches!(delivery, Delivery::Publication { .. });
         if overflow == Overflow::LatestPerKey
