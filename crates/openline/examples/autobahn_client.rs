@@ -1,4 +1,5 @@
 //! The client's side of the Autobahn|Testsuite: `autobahn_client URL AGENT`, against `wstest -m fuzzingserver`.
+use openline::deflate::{ContextMemory, Deflate};
 use openline::{Client, Config};
 use std::error::Error;
 
@@ -8,8 +9,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(url), Some(agent)) = (arguments.next(), arguments.next()) else {
         return Err("usage: autobahn_client URL AGENT".into());
     };
-    let client =
-        Client::new().config(Config { max_frame_bytes: 32 << 20, max_message_bytes: 32 << 20, ..Config::default() });
+    let client = Client::new()
+        .config(Config { max_frame_bytes: 32 << 20, max_message_bytes: 32 << 20, ..Config::default() })
+        .deflate(Deflate::with_takeover(ContextMemory::new(16 << 20)));
     let count = client.connect(&format!("{url}/getCaseCount")).await?.0.recv().await?;
     let cases: u32 = count.and_then(|count| count.as_text()?.parse().ok()).ok_or("no case count")?;
 
