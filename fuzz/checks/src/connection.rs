@@ -4,22 +4,67 @@
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use openline::deflate::{ContextMemory, Deflate, Inflated, Inflater};
+use openline::handshake::{ClientHandshake, Negotiated, ServerHandshake};
 use openline::proto::frame::{Header, Opcode};
 use openline::proto::{Close, CloseCode, Config, Connection, Event, IoState, Kind, Output, Role, SendError, State};
 use openline::proto::{Outgoing, SharedMessage};
 
 /// A script for a server: pairs of what to do and how much, with the bytes that come behind the two that say so.
 pub fn server_connection(script: &[u8]) {
-    play(Role::Server, script);
+    play(Role::Server, None, script);
 }
 
 /// A script for a client.
 pub fn client_connection(script: &[u8]) {
-    play(Role::Client, script);
+    play(Role::Client, None, script);
 }
 
-fn play(role: Role, mut script: &[u8]) {
-    let mut end = End::new(role);
+/// A script for a server that agreed on compression, in the way that the first byte says.
+pub fn compressed_server(script: &[u8]) {
+    if let Some((how, script)) = script.split_first() {
+        play(Role::Server, Some(deflate(*how)), script);
+    }
+}
+
+/// A script for a client that agreed on compression, in the way that the first byte says.
+pub fn compressed_client(script: &[u8]) {
+    if let Some((how, script)) = script.split_first() {
+        play(Role::Client, Some(deflate(*how)), script);
+    }
+}
+
+fn deflate(how: u8) -> Deflate {
+    // No room for takeover, room for windows only, for an inflater, for everything.
+    let rooms = [0, 80 << 10, 200 << 10, 1 << 30];
+    let base = match how & 1 {
+        0 => Deflate::default(),
+        _ => Deflate::with_takeover(ContextMemory::new(rooms[usize::from(how >> 1 & 3)])),
+    };
+    Deflate {
+        level: 1 + how % 9,
+        min_bytes: if how & 8 == 0 { 1 } else { 300 },
+        window_bits: if how & 16 == 0 { 9 } else { 15 },
+        peer_window_bits: if how & 32 == 0 { 9 } else { 15 },
+        max_ratio: (how & 64 != 0).then_some(5),
+        ..base
+    }
+}
+
+/// What an end with these settings agrees on with one like it.
+fn negotiate(role: Role, deflate: Deflate) -> Negotiated {
+    let uri = "ws://a/".parse().expect("a URI");
+    let client = ClientHandshake::new(&uri, [0; 16]).expect("for WebSockets").deflate(deflate.clone());
+    let server = ServerHandshake { deflate: Some(deflate), ..ServerHandshake::default() };
+    let (response, negotiated) = server.accept(&client.request()).expect("in order");
+    match role {
+        Role::Server => negotiated,
+        Role::Client => client.finish(&response).expect("in order"),
+    }
+}
+
+fn play(role: Role, deflate: Option<Deflate>, mut script: &[u8]) {
+    let mut end = End::new(role, deflate);
     while let [what, much, rest @ ..] = script {
         let many = usize::from(*much);
         script = rest;
@@ -53,6 +98,8 @@ struct End {
     connection: Connection,
     output: Output,
     now: Instant,
+    /// Whether each message that it sends stands for itself; `None` where none is compressed.
+    forgets: Option<bool>,
     failed: bool,
     /// What went out.
     wire: Vec<u8>,
@@ -63,7 +110,7 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role) -> Self {
+    fn new(role: Role, deflate: Option<Deflate>) -> Self {
         let now = Instant::now();
         let config = Config {
             max_frame_bytes: 800,
@@ -74,12 +121,14 @@ impl End {
             idle_timeout: Some(Duration::from_secs(100)),
             ..Default::default()
         };
+        let negotiated = deflate.map(|deflate| negotiate(role, deflate)).unwrap_or_default();
+        let forgets = negotiated.deflate().map(|params| !params.of(role).takeover);
         let connection = match role {
-            Role::Server => Connection::server(&Default::default(), config, now),
-            Role::Client => Connection::client(&Default::default(), config, [7; 32], now),
+            Role::Server => Connection::server(&negotiated, config, now),
+            Role::Client => Connection::client(&negotiated, config, [7; 32], now),
         };
         let (wire, sent) = Default::default();
-        Self { connection, output: Output::new(), now, failed: false, wire, sent, streamed: None }
+        Self { connection, output: Output::new(), now, forgets, failed: false, wire, sent, streamed: None }
     }
 
     /// Bytes come.
@@ -233,14 +282,18 @@ impl End {
         assert!(self.output.is_empty() && self.output.written() == self.wire.len() as u64);
         let masked = self.connection.role() == Role::Client;
         let mut messages = Vec::new();
-        let mut message: Option<(Kind, Vec<u8>)> = None;
+        let mut message: Option<(Kind, bool, Vec<u8>)> = None;
+        let mut inflater = Inflater::new();
         let mut closed = false;
         let mut rest = &mut self.wire[..];
         while !rest.is_empty() {
             let (header, length) = Header::parse(rest).expect("legal").expect("whole");
             let (payload, after) = rest[length..].split_at_mut(header.payload_bytes as usize);
             rest = after;
-            assert_eq!((header.reserved, header.key.is_some()), (0, masked));
+            let compressed = header.reserved == Header::RSV1;
+            assert!(header.reserved == 0 || compressed && self.forgets.is_some());
+            assert!(!compressed || matches!(header.opcode, Opcode::Text | Opcode::Binary));
+            assert_eq!(header.key.is_some(), masked);
             if let Some(key) = header.key {
                 openline::proto::mask(payload, key, 0);
             }
@@ -248,19 +301,46 @@ impl End {
             match (header.opcode, &mut message) {
                 (Opcode::Close, _) => closed = true,
                 (Opcode::Ping | Opcode::Pong, _) => {}
-                (Opcode::Text, None) => message = Some((Kind::Text, payload.to_vec())),
-                (Opcode::Binary, None) => message = Some((Kind::Binary, payload.to_vec())),
-                (Opcode::Continuation, Some((_, begun))) => begun.extend_from_slice(payload),
+                (Opcode::Text, None) => message = Some((Kind::Text, compressed, payload.to_vec())),
+                (Opcode::Binary, None) => message = Some((Kind::Binary, compressed, payload.to_vec())),
+                (Opcode::Continuation, Some((_, _, begun))) => begun.extend_from_slice(payload),
                 _ => panic!("a {:?} frame out of place", header.opcode),
             }
             if header.fin && !header.opcode.is_control() {
-                messages.extend(message.take());
+                messages.extend(message.take().map(|(kind, compressed, payload)| match compressed {
+                    false => (kind, payload),
+                    true => {
+                        let inflated = inflate(&mut inflater, &payload);
+                        inflater.finish().expect("whole");
+                        if self.forgets == Some(true) {
+                            inflater.reset();
+                        }
+                        (kind, inflated)
+                    }
+                }));
             }
         }
         assert!(messages == self.sent, "what was sent is not what went out");
-        assert_eq!(message.map(|(_, begun)| begun), self.streamed);
+        let begun = message.map(|(_, compressed, begun)| match compressed {
+            false => begun,
+            true => inflate(&mut inflater, &begun),
+        });
+        assert_eq!(begun, self.streamed);
         let said = self.connection.closed().is_some_and(|closed| closed.sent.is_some());
         assert!(!self.failed || said, "a peer that breaks a rule is told");
         assert!(!said || closed);
+    }
+}
+
+/// What some of a message that we compressed inflates to.
+fn inflate(inflater: &mut Inflater, mut payload: &[u8]) -> Vec<u8> {
+    let mut inflated = Vec::new();
+    loop {
+        let Inflated { taken, bytes, pending } = inflater.inflate(payload, usize::MAX).expect("we compressed it");
+        inflated.extend_from_slice(bytes);
+        payload = &payload[taken..];
+        if payload.is_empty() && !pending {
+            return inflated;
+        }
     }
 }

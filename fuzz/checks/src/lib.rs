@@ -4,11 +4,13 @@
 //! `fuzz/corpus`, so that what was once found stays found without a nightly compiler.
 
 mod connection;
+mod deflate;
 mod frames;
 mod opening;
 mod split;
 
-pub use connection::{client_connection, server_connection};
+pub use connection::{client_connection, compressed_client, compressed_server, server_connection};
+pub use deflate::{extensions, inflate};
 pub use frames::frames;
 pub use opening::{opening_request, opening_response, uri};
 pub use split::any_split;
@@ -17,10 +19,14 @@ pub use split::any_split;
 pub type Check = fn(&[u8]);
 
 /// Every check, with the name of its fuzz target and of the folder in `fuzz/corpus`.
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 11] = [
     ("frames", frames),
     ("server_connection", server_connection),
     ("client_connection", client_connection),
+    ("compressed_server", compressed_server),
+    ("compressed_client", compressed_client),
+    ("inflate", inflate),
+    ("extensions", extensions),
     ("any_split", any_split),
     ("opening_request", opening_request),
     ("opening_response", opening_response),

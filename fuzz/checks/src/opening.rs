@@ -63,7 +63,9 @@ fn offer(request: &Request<()>) {
     let chosen = response.headers().get("sec-websocket-protocol").map(|value| value.as_bytes());
     assert_eq!(chosen, negotiated.subprotocol().map(|subprotocol| subprotocol.as_bytes()));
     assert!(negotiated.subprotocol().is_none_or(|subprotocol| offer.subprotocols().contains(subprotocol)));
-    assert!(!response.headers().contains_key("sec-websocket-extensions"), "none was agreed on");
+    let answers = response.headers().contains_key("sec-websocket-extensions");
+    assert_eq!(answers, negotiated.deflate().is_some());
+    assert!(!answers || offer.extensions().iter().any(|extension| extension.name == "permessage-deflate"));
     for subprotocol in offer.subprotocols() {
         let acceptance = Acceptance { subprotocol: Some(subprotocol.clone()), ..Acceptance::default() };
         assert!(offer.accept(&acceptance).is_ok());

@@ -22,11 +22,15 @@ fn the_seeds_are_in_the_corpus() {
 
 type Seeds = Vec<(&'static str, Vec<u8>)>;
 
-fn seeds() -> [(&'static str, Seeds); 7] {
+fn seeds() -> [(&'static str, Seeds); 11] {
     [
         ("frames", frames()),
         ("server_connection", scripts(masked)),
         ("client_connection", scripts(<[u8]>::to_vec)),
+        ("compressed_server", compressed_scripts(masked)),
+        ("compressed_client", compressed_scripts(<[u8]>::to_vec)),
+        ("inflate", literal(&DEFLATED)),
+        ("extensions", literal(&EXTENSIONS)),
         ("any_split", splits()),
         ("opening_request", literal(&REQUESTS)),
         ("opening_response", literal(&RESPONSES)),
@@ -102,6 +106,65 @@ fn scripts(dress: fn(&[u8]) -> Vec<u8>) -> Seeds {
     seeds.push(("idles", [&[WAIT, 0][..], &[WAIT, 40, WRITE, 9].repeat(9), &pong.repeat(2)].concat()));
     seeds
 }
+
+/// Compressed frames, without masks: the examples of RFC 7692 §7.2.3, and what is wrong with others.
+const COMPRESSED: [(&str, &[u8]); 12] = [
+    ("hello", b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\0"),
+    ("again", b"\xc1\x05\xf2\0\x11\0\0"),
+    ("fragments", b"\x41\x03\xf2\x48\xcd\x89\x01x\x80\x04\xc9\xc9\x07\0"),
+    ("stored", b"\xc1\x0b\0\x05\0\xfa\xff\x48\x65\x6c\x6c\x6f\0"),
+    ("final", b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\0\0"),
+    ("blocks", b"\xc1\x0d\xf2\x48\x05\0\0\0\xff\xff\xca\xc9\xc9\x07\0"),
+    ("empty", b"\xc1\x01\0\xc2\x02\x02\0"),
+    ("continued", b"\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\0"),
+    ("cut", b"\xc1\x03\xf2\x48\xcd"),
+    ("reserved", b"\xc2\x01\x06"),
+    ("ping", b"\xc9\0"),
+    ("zeros", b"\xc2\x0a\x62\x60\x18\x05\xa3\x60\x14\x8c\x02\0"),
+];
+
+fn compressed_scripts(dress: fn(&[u8]) -> Vec<u8>) -> Seeds {
+    const HOWS: [u8; 6] = [0, 1 | 6, 1 | 2, 1 | 6 | 16 | 32, 16 | 64, 1];
+    let hears = |mode: u8, wire: &[u8]| [&[mode, wire.len() as u8], wire].concat();
+    let mut seeds: Seeds = Vec::new();
+    for (i, (name, wire)) in COMPRESSED.into_iter().enumerate() {
+        let wire = dress(wire);
+        let (begin, end) = wire.split_at(wire.len() / 2);
+        let how = vec![HOWS[i % HOWS.len()]];
+        let hello = hears(WHOLE, &dress(COMPRESSED[0].1));
+        let twice = [hears(WHOLE, begin), hears(PARTS, end), hears(PARTS, begin), hears(WHOLE, end)].concat();
+        seeds.push((name, [how, hello, twice, vec![SEND, 99, WAIT, 130, WAIT, 9, SEND_PART, 98, WRITE, 255]].concat()));
+    }
+    let sends =
+        [SEND, 99, SEND_OWNED, 255, SEND_SHARED, 100, SEND_PART, 200, SEND_PART, 3, SEND, 0, SEND_SHARED, 3, SEND, 99];
+    for (name, how) in [("sends", 0), ("sends_remembering", 1 | 6), ("sends_without_room", 1 | 2)] {
+        seeds.push((name, [&[how][..], &sends, &[WAIT, 130, WRITE, 255], &sends].concat()));
+    }
+    seeds
+}
+
+/// How many bytes at once, and a message.
+const DEFLATED: [(&str, &[u8]); 8] = [
+    ("hello", b"\x01\xf2\x48\xcd\xc9\xc9\x07\0"),
+    ("stored", b"\x03\0\x05\0\xfa\xff\x48\x65\x6c\x6c\x6f\0"),
+    ("final", b"\x01\xf3\x48\xcd\xc9\xc9\x07\0\0"),
+    ("finals", b"\x02\x03\0\x03\0\xf3\x48\xcd\xc9\xc9\x07\0\x03\0"),
+    ("blocks", b"\x05\xf2\x48\x05\0\0\0\xff\xff\xca\xc9\xc9\x07\0"),
+    ("tail", b"\x01\0\0\0\xff\xff"),
+    ("reserved", b"\x01\x07"),
+    ("zeros", b"\x02\x62\x60\x18\x05\xa3\x60\x14\x8c\x02\0"),
+];
+
+const EXTENSIONS: [(&str, &[u8]); 8] = [
+    ("chromium", b"permessage-deflate; client_max_window_bits"),
+    ("firefox", b"permessage-deflate"),
+    ("fallback", b"permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=\"10\""),
+    ("all", b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9"),
+    ("twice", b"permessage-deflate; client_max_window_bits; client_max_window_bits=9"),
+    ("answer", b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+    ("zeros", b"permessage-deflate; client_max_window_bits=010"),
+    ("others", b"x-webkit-deflate-frame, a; b=\"c\\d\" ;e, permessage-deflate"),
+];
 
 /// As a client puts these frames on the wire; their lengths are short.
 fn masked(mut wire: &[u8]) -> Vec<u8> {
