@@ -6,6 +6,7 @@ use std::time::Duration;
 use openline::http1::HeadLimits;
 
 use crate::knock::Knock;
+use crate::tls::Tls;
 
 /// Everything that `openline serve` can be told.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Whom to answer.
     pub knock: Knock,
+    /// With TLS, `http` and `ws` are `https` and `wss`, on every address. Default: without.
+    pub tls: Option<Tls>,
     /// Connections at once, over which newcomers get 503. Default 10,000: each holds a file descriptor, of which systems
     /// commonly grant some 20,000 to a million, and may hold some 3 MiB at worst.
     pub max_connections: usize,
@@ -32,6 +35,7 @@ impl Default for Config {
         Self {
             listen: vec![Listen::Loopback(8080)],
             knock: Knock::default(),
+            tls: None,
             max_connections: 10_000,
             head: HeadLimits::default(),
             line: openline::Config::default(),

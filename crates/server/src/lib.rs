@@ -22,9 +22,11 @@ mod listen;
 mod server;
 mod shutdown;
 mod site;
+mod tls;
 
 pub use config::{Config, Listen};
 pub use lines::Lines;
 pub use listen::BindError;
 pub use server::{Server, StartError};
 pub use shutdown::{Farewell, Order};
+pub use tls::{Certificates, ClientCertificate, Tls};

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::{error, fmt};
 
+use openline::tls::{Fingerprint, TlsError};
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +19,7 @@ use crate::lines::Lines;
 use crate::listen::{self, BindError};
 use crate::shutdown::{self, Farewell, Order};
 use crate::site::Site;
+use crate::tls::{self, Certificates};
 
 /// A server that listens, and does not answer yet.
 ///
@@ -35,13 +38,16 @@ use crate::site::Site;
 pub struct Server {
     listeners: Vec<(TcpListener, SocketAddr)>,
     site: Arc<Site>,
+    /// Of a certificate of our own making.
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Server {
     /// Listens on every address of the configuration.
     ///
     /// # Errors
-    /// An address that cannot be listened on, or one that is not loopback while [`Config::knock`] names nobody.
+    /// An address that cannot be listened on, or one that is not loopback while [`Config::knock`] names nobody; certificates
+    /// that cannot be used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let addresses = || config.listen.iter().flat_map(|listen| listen.addresses()).map(|(address, _)| address);
         if !config.knock.opens_anything()
@@ -49,17 +55,32 @@ impl Server {
         {
             return Err(StartError::Public(address));
         }
+        let tls = match &config.tls {
+            Some(tls) => {
+                let tls = tls.clone();
+                let started = spawn_blocking(move || tls::start(&tls)).await;
+                Some(started.map_err(|error| StartError::Io(error.into()))?.map_err(StartError::Tls)?)
+            }
+            None => None,
+        };
+        let (acceptor, fingerprint) = tls.map_or((None, None), |ready| (Some(ready.acceptor), ready.fingerprint));
         let mut listeners = Vec::new();
         for listener in listen::bind(&config.listen)? {
             let address = listener.local_addr().map_err(StartError::Io)?;
             listeners.push((listener, address));
         }
-        Ok(Self { listeners, site: Site::new(config) })
+        Ok(Self { listeners, site: Site::new(config, acceptor), fingerprint })
     }
 
     /// Where it listens, with the port that was picked where port 0 was asked for.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// The fingerprint of a certificate of our own making ([`Certificates::SelfSigned`](crate::Certificates::SelfSigned)), by
+    /// which clients can know it.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
     }
 
     /// Its open lines, for whoever wants to know how many there are.
@@ -70,7 +91,7 @@ impl Server {
     /// Answers until it is told to end, and how; then ends, within the drain window (if it drains) and the shutdown
     /// timeout. What is open after that is dropped.
     pub async fn serve(self, order: impl Future<Output = Order>) -> Farewell {
-        let Self { listeners, site } = self;
+        let Self { listeners, site, .. } = self;
         let connections = TaskTracker::new();
         // Whatever happens to this future, nothing of the server outlives it.
         let alive = CancellationToken::new();
@@ -80,6 +101,12 @@ impl Server {
             let accept =
                 listen::accept(listener, Reach::of(address.ip()), site.clone(), connections.clone(), alive.clone());
             tokio::spawn(listening.clone().run_until_cancelled_owned(accept));
+        }
+        if let (Some(tls), Some(acceptor)) = (&site.config.tls, &site.tls)
+            && let Certificates::Files(_) = tls.certificates
+        {
+            let follow = tls::follow(tls.clone(), acceptor.clone());
+            tokio::spawn(listening.clone().run_until_cancelled_owned(follow));
         }
         let _stop_listening = listening.clone().drop_guard();
 
@@ -107,6 +134,8 @@ pub enum StartError {
     Public(SocketAddr),
     /// An address that cannot be listened on.
     Bind(BindError),
+    /// Certificates, or their keys, that cannot be used.
+    Tls(TlsError),
     /// Anything else that the system refused.
     Io(io::Error),
 }
@@ -121,6 +150,7 @@ impl fmt::Display for StartError {
                 address.port()
             ),
             Self::Bind(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -131,6 +161,7 @@ impl error::Error for StartError {
         match self {
             Self::Public(_) => None,
             Self::Bind(error) => Some(error),
+            Self::Tls(error) => Some(error),
             Self::Io(error) => Some(error),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use openline::tls::Acceptor;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) line: Arc<openline::Config>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) demo: Demo,
+    /// With TLS, what accepts it.
+    pub(crate) tls: Option<Acceptor>,
     /// One permit per connection.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) refusals: Arc<Semaphore>,
@@ -32,10 +35,11 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(config: Config) -> Arc<Self> {
+    pub(crate) fn new(config: Config, tls: Option<Acceptor>) -> Arc<Self> {
         Arc::new(Self {
             lines: Lines::new(),
             demo: Demo::default(),
+            tls,
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             closing: CancellationToken::new(),

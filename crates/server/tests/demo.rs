@@ -5,13 +5,13 @@ mod support;
 
 use std::time::Duration;
 
-use openline::{Client, CloseCode, Config as LineConfig, Message, WebSocket};
+use openline::{Client, ClientStream, CloseCode, Config as LineConfig, Message, WebSocket};
 use openline_server::Config;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{PATIENCE, Running, start, upgrade_with};
 
-async fn open(server: &Running, path: &str, subprotocols: &[&str]) -> WebSocket {
+async fn open(server: &Running, path: &str, subprotocols: &[&str]) -> WebSocket<ClientStream> {
     let mut client = Client::new();
     for name in subprotocols {
         client = client.subprotocol(name);
@@ -19,7 +19,7 @@ async fn open(server: &Running, path: &str, subprotocols: &[&str]) -> WebSocket 
     client.connect(&format!("ws://{}{path}", server.address)).await.unwrap().0
 }
 
-async fn hears(socket: &mut WebSocket, expected: impl Into<Message>) {
+async fn hears(socket: &mut WebSocket<ClientStream>, expected: impl Into<Message>) {
     let message = timeout(PATIENCE, socket.recv()).await.expect("something is said").unwrap();
     assert_eq!(message, Some(expected.into()));
 }

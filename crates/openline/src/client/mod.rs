@@ -74,7 +74,8 @@ pub struct Client {
     deflate: Option<Deflate>,
     timeout: Duration,
     redirects: usize,
-    route: Route,
+    /// Boxed: it is long, and a client may be part of something.
+    route: Box<Route>,
     limits: HeadLimits,
     /// The first thing that was set wrongly; told by `connect`, so that a chain of settings needs no `?`.
     wrong: Option<Setting>,
@@ -90,7 +91,7 @@ impl Default for Client {
             // As long as a user waits; a dead address takes TCP two minutes to give up on.
             timeout: Duration::from_secs(10),
             redirects: 0,
-            route: Route::default(),
+            route: Box::default(),
             limits: HeadLimits::default(),
             wrong: None,
         }

@@ -3,18 +3,24 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::PathBuf;
 use std::task::Poll;
 use std::time::Duration;
 
 use openline::proto::handshake::{Origin, Subprotocol};
-use openline::{Client, ClientStream, CloseCode, Closed, ConnectError, Error, Message, Receiver, Sender, WebSocket};
+use openline::tls::{ClientTls, Fingerprint, Identity, TlsError};
+use openline::{
+    Client, ClientStream, CloseCode, Closed, ConnectError, Error, Message, Proxy, Receiver, Sender, WebSocket,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::signals::Signals;
-use super::{fail, say, units};
+use super::units::{self, ConnectTo, Resolve};
+use super::{fail, say};
 use crate::exit::Exit;
+use crate::tls::provider;
 
 /// Open a line to a WebSocket: type to send, and read what comes
 #[derive(Debug, clap::Args)]
@@ -36,6 +42,51 @@ pub(super) struct Args {
     #[arg(long, value_name = "ORIGIN", value_parser = units::origin)]
     origin: Option<Origin>,
 
+    /// Log in with a user name and a password, as user:password@ in the URL does
+    #[arg(short, long, value_name = "USER:PASSWORD", value_parser = units::user)]
+    user: Option<(String, String)>,
+
+    /// Follow redirects, up to 50; never from wss to ws, and to another origin without credentials
+    #[arg(short = 'L', long)]
+    location: bool,
+
+    /// Go through this proxy: http://, https://, socks5:// or socks5h://, with user:password@ if it wants them. Otherwise the
+    /// environment names one: wss_proxy, https_proxy, ws_proxy, http_proxy, all_proxy and no_proxy
+    #[arg(short = 'x', long, value_name = "URL", help_heading = WAY)]
+    proxy: Option<Proxy>,
+
+    /// Connect to this address for this host and port; may be repeated
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]...", value_parser = units::resolve, help_heading = WAY)]
+    resolve: Vec<Resolve>,
+
+    /// Connect to HOST2:PORT2 in the place of HOST1:PORT1; each may be left out; may be repeated
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = units::connect_to, help_heading = WAY)]
+    connect_to: Vec<ConnectTo>,
+
+    /// Connect to this Unix socket
+    #[arg(long, value_name = "PATH", help_heading = WAY)]
+    unix_socket: Option<PathBuf>,
+
+    /// Trust the authorities in this file, and no others
+    #[arg(long, value_name = "FILE", help_heading = TRUST)]
+    cacert: Option<PathBuf>,
+
+    /// Trust the server whose certificate has this SHA-256, and no other: that of a certificate of its own making
+    #[arg(long, value_name = "SHA-256", conflicts_with_all = ["cacert", "insecure"], help_heading = TRUST)]
+    fingerprint: Option<Fingerprint>,
+
+    /// Trust any server: what is sent is safe from listeners only
+    #[arg(short = 'k', long, conflicts_with = "cacert", help_heading = TRUST)]
+    insecure: bool,
+
+    /// Show this certificate, in PEM, to a server that asks for one
+    #[arg(long, value_name = "FILE", help_heading = TRUST)]
+    cert: Option<PathBuf>,
+
+    /// The certificate's private key in PEM; may be left out where it is in the certificate's file
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = TRUST)]
+    key: Option<PathBuf>,
+
     /// Send binary messages, and write those that come to stdout as they are, with nothing between them
     #[arg(short, long)]
     binary: bool,
@@ -53,6 +104,9 @@ pub(super) struct Args {
     max_message_bytes: u64,
 }
 
+const WAY: &str = "Ways";
+const TRUST: &str = "Trust (wss)";
+
 const AFTER_HELP: &str = "\
 What goes where:
   Each line of stdin is sent as a text message, without its end of line. Each
@@ -69,19 +123,24 @@ Examples:
   echo hi | openline connect :8080/test
   openline connect ws://localhost:8080/chat --subprotocol chat
   openline connect :8080/increment -s dumb-increment-protocol | head -n 5
-  openline connect ws://example.com/ -H 'Authorization: Bearer TOKEN'";
+  openline connect wss://example.com/ -H 'Authorization: Bearer TOKEN'
+  openline connect wss://intranet.example/ --cacert company-ca.pem --proxy http://proxy:3128";
 
 pub(super) async fn run(args: Args) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(Exit::Failure, format_args!("cannot wait for signals: {error}")),
     };
+    let client = match client(&args) {
+        Ok(client) => client,
+        Err(error) => return fail(Exit::Usage, format_args!("{error}")),
+    };
     let opened = tokio::select! {
-        opened = open(&args) => opened,
+        opened = client.connect(&args.url) => opened,
         _ = signals.next() => return Exit::Interrupted,
     };
     match opened {
-        Ok(socket) => {
+        Ok((socket, _)) => {
             match socket.subprotocol() {
                 Some(subprotocol) => say(format_args!("open, with subprotocol {subprotocol}")),
                 None => say(format_args!("open")),
@@ -92,7 +151,9 @@ pub(super) async fn run(args: Args) -> Exit {
     }
 }
 
-async fn open(args: &Args) -> Result<WebSocket<ClientStream>, ConnectError> {
+fn client(args: &Args) -> Result<Client, TlsError> {
+    /// As many as curl follows.
+    const MAX_REDIRECTS: usize = 50;
     let config = openline::Config {
         max_message_bytes: args.max_message_bytes,
         max_frame_bytes: args.max_message_bytes,
@@ -108,7 +169,50 @@ async fn open(args: &Args) -> Result<WebSocket<ClientStream>, ConnectError> {
     if let Some(origin) = &args.origin {
         client = client.origin(&origin.to_string());
     }
-    client.connect(&args.url).await.map(|(socket, _)| socket)
+    if let Some((user, password)) = &args.user {
+        client = client.basic_auth(user, password);
+    }
+    if args.location {
+        client = client.follow_redirects(MAX_REDIRECTS);
+    }
+    if let Some(proxy) = &args.proxy {
+        client = client.proxy(proxy.clone());
+    }
+    for Resolve { host, port, addresses } in &args.resolve {
+        client = client.resolve(host, *port, addresses.iter().copied());
+    }
+    for ConnectTo { from, to } in &args.connect_to {
+        client = client.connect_to((from.0.as_deref(), from.1), (to.0.as_deref(), to.1));
+    }
+    if let Some(path) = &args.unix_socket {
+        client = client.unix_socket(path);
+    }
+    // The platform's roots are read only for those who may need them.
+    let may_need_tls = args.url.starts_with("wss:") || args.url.starts_with("https:") || args.location;
+    let says_something = args.cacert.is_some() || args.cert.is_some() || args.fingerprint.is_some() || args.insecure;
+    if may_need_tls || says_something || args.proxy.is_some() {
+        client = client.tls(trust(args)?.build()?);
+    }
+    Ok(client)
+}
+
+fn trust(args: &Args) -> Result<ClientTls, TlsError> {
+    let mut tls = ClientTls::new().provider(provider());
+    if let Some(path) = &args.cacert {
+        let pem = std::fs::read(path)
+            .map_err(|error| TlsError::Unusable(format!("cannot read {}: {error}", path.display())))?;
+        tls = tls.only_ca_pem(&pem)?;
+    }
+    if let Some(fingerprint) = args.fingerprint {
+        tls = tls.only_certificate(fingerprint);
+    }
+    if args.insecure {
+        tls = tls.dangerously_accept_any_certificate();
+    }
+    if let Some(certificate) = &args.cert {
+        tls = tls.identity(Identity::from_pem_files(certificate, args.key.as_ref().unwrap_or(certificate))?);
+    }
+    Ok(tls)
 }
 
 fn not_opened(error: &ConnectError) -> Exit {
@@ -121,7 +225,9 @@ fn not_opened(error: &ConnectError) -> Exit {
             let body = String::from_utf8_lossy(&refused.body);
             fail(Exit::Refused, format_args!("{error}{}\n\n{}", printable(&answer), printable(body.trim_end())))
         }
-        ConnectError::Head(_) | ConnectError::Response(_) => fail(Exit::Refused, format_args!("{error}")),
+        ConnectError::Head(_) | ConnectError::Response(_) | ConnectError::Redirect { .. } => {
+            fail(Exit::Refused, format_args!("{error}"))
+        }
         ConnectError::Url(_) | ConnectError::TlsMissing | ConnectError::Setting(_) | ConnectError::Reserved(_) => {
             fail(Exit::Usage, format_args!("{error}"))
         }

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openline::http1::HeadLimits;
 use openline::proto::handshake::{Host, Origin};
+use openline::tls::Fingerprint;
 
 use super::signals::{Signal, Signals};
 use super::units::{self, Maybe};
@@ -17,6 +19,7 @@ use crate::knock::Knock;
 use crate::lines::Lines;
 use crate::server::{Server, StartError};
 use crate::shutdown::Order;
+use crate::tls::{Certificates, Tls};
 
 /// Serve the demo: a page at /, and WebSockets at /test (echo), /chat and /increment
 #[derive(Debug, clap::Args)]
@@ -33,6 +36,27 @@ pub(super) struct Args {
     /// Let pages of this origin in, too; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = units::origin)]
     allow_origin: Vec<Origin>,
+
+    /// Speak TLS with this certificate, and its chain, in PEM: https and wss. May be repeated, each with its --tls-key; the
+    /// name that a client asks for chooses. Read again when it changes
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    tls_cert: Vec<PathBuf>,
+
+    /// The certificate's private key in PEM; may be left out where it is in the certificate's file
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = TLS)]
+    tls_key: Vec<PathBuf>,
+
+    /// Let in only clients with a certificate of an authority in this file
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Speak TLS with a certificate of its own making, for development; prints its fingerprint
+    #[arg(long, conflicts_with = "tls_cert", help_heading = TLS)]
+    tls_self_signed: bool,
+
+    /// A TLS handshake must be done within this time
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time, help_heading = TLS)]
+    tls_timeout: Duration,
 
     /// Connections at once; newcomers over it get 503
     #[arg(long, value_name = "N", default_value = "10000", value_parser = units::count, help_heading = LIMITS)]
@@ -95,6 +119,7 @@ pub(super) struct Args {
     drain_window: Duration,
 }
 
+const TLS: &str = "TLS";
 const LIMITS: &str = "Limits (bytes: 65536, 64KiB, 1MiB)";
 const TIMES: &str = "Times (500ms, 10s, 2m)";
 
@@ -120,6 +145,8 @@ Examples:
   openline serve --listen :9000
   openline serve --listen 0.0.0.0:8080 --host chat.lan
   openline serve --allow-origin https://app.example.com
+  openline serve --tls-self-signed
+  openline serve --listen 0.0.0.0:443 --host chat.example --tls-cert chat.pem --tls-key chat.key
   openline serve --max-message-bytes 16MiB --max-frame-bytes 16MiB";
 
 impl Args {
@@ -127,9 +154,28 @@ impl Args {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    fn into_config(self) -> Config {
+    /// What the TLS flags say together.
+    fn tls(&self) -> Result<Option<Tls>, &'static str> {
+        let certificates = match (self.tls_cert.len(), self.tls_key.len(), self.tls_self_signed) {
+            (0, _, false) if self.tls_client_ca.is_some() => {
+                return Err("--tls-client-ca needs TLS: say --tls-cert and --tls-key, or --tls-self-signed");
+            }
+            (0, _, false) => return Ok(None),
+            (0, _, true) => Certificates::SelfSigned(self.host.iter().map(|host| host.name().to_owned()).collect()),
+            (_, 0, _) => Certificates::Files(self.tls_cert.iter().map(|path| (path.clone(), path.clone())).collect()),
+            (certificates, keys, _) if certificates == keys => {
+                Certificates::Files(self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect())
+            }
+            _ => return Err("each --tls-cert needs its --tls-key, in the same order"),
+        };
+        Ok(Some(Tls { client_ca: self.tls_client_ca.clone(), timeout: self.tls_timeout, ..Tls::new(certificates) }))
+    }
+
+    fn into_config(self) -> Result<Config, &'static str> {
+        let tls = self.tls()?;
         let defaults = Config::default();
-        Config {
+        Ok(Config {
+            tls,
             listen: if self.listen.is_empty() { defaults.listen } else { self.listen },
             knock: Knock { hosts: self.host, origins: self.allow_origin },
             max_connections: self.max_connections,
@@ -151,23 +197,27 @@ impl Args {
             },
             shutdown_timeout: self.shutdown_timeout,
             drain_window: self.drain_window,
-        }
+        })
     }
 }
 
 pub(super) async fn run(args: Args) -> Exit {
-    let config = args.into_config();
+    let config = match args.into_config() {
+        Ok(config) => config,
+        Err(error) => return fail(Exit::Usage, format_args!("{error}")),
+    };
     raise_file_limit(config.max_connections);
     let signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(Exit::Failure, format_args!("cannot wait for signals: {error}")),
     };
+    let is_tls = config.tls.is_some();
     let named = config.knock.hosts.first().map(|host| host.name().to_owned());
     let server = match Server::bind(config).await {
         Ok(server) => server,
         Err(error) => {
             let exit = match error {
-                StartError::Public(_) => Exit::Usage,
+                StartError::Public(_) | StartError::Tls(_) => Exit::Usage,
                 StartError::Bind(_) => Exit::CannotListen,
                 StartError::Io(_) => Exit::Failure,
             };
@@ -175,7 +225,8 @@ pub(super) async fn run(args: Args) -> Exit {
         }
     };
     // Whoever started us may have stopped reading: that is no reason not to serve.
-    let _ = announce(&server.local_addrs(), named.as_deref());
+    let tls = is_tls.then(|| server.fingerprint());
+    let _ = announce(&server.local_addrs(), named.as_deref(), tls);
     let lines = server.lines();
     let farewell = server.serve(first_order(signals, lines)).await;
     if farewell.dropped > 0 {
@@ -202,12 +253,21 @@ fn raise_file_limit(max_connections: usize) {
     }
 }
 
-/// For scripts, one line per address, the same in every version; for people, the rest.
-fn announce(addresses: &[SocketAddr], named: Option<&str>) -> io::Result<()> {
+/// For scripts, one line per address, the same in every version; for people, the rest. `tls`: it speaks TLS, and if its
+/// certificate is of its own making, with this fingerprint.
+fn announce(addresses: &[SocketAddr], named: Option<&str>, tls: Option<Option<Fingerprint>>) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
+    let s = if tls.is_some() { "s" } else { "" };
     for address in addresses {
-        writeln!(out, "listening on http://{address}")?;
+        writeln!(out, "listening on http{s}://{address}")?;
     }
+    let trust = match tls {
+        Some(Some(fingerprint)) => {
+            writeln!(out, "certificate SHA-256 {fingerprint}")?;
+            format!(" --fingerprint {fingerprint}")
+        }
+        _ => String::new(),
+    };
     let Some(address) = addresses.first() else { return Ok(()) };
     let at = match named {
         _ if address.ip().is_loopback() => format!("localhost:{}", address.port()),
@@ -226,10 +286,10 @@ fn announce(addresses: &[SocketAddr], named: Option<&str>) -> io::Result<()> {
   /increment  counts, 20 times a second             (subprotocol dumb-increment-protocol)
 
 {title}What to try{title:#}
-  {command}http://{at}{command:#}  in a browser
-  {command}openline connect ws://{at}/test{command:#}  and type
-  {command}openline connect ws://{at}/chat{command:#}  in two terminals
-  {command}openline connect ws://{at}/increment --subprotocol dumb-increment-protocol{command:#}
+  {command}http{s}://{at}{command:#}  in a browser
+  {command}openline connect ws{s}://{at}/test{trust}{command:#}  and type
+  {command}openline connect ws{s}://{at}/chat{trust}{command:#}  in two terminals
+  {command}openline connect ws{s}://{at}/increment --subprotocol dumb-increment-protocol{trust}{command:#}
 
 Ctrl-C ends it.
 "
@@ -267,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_flags_are_those_of_the_server() {
-        let from_flags = Serve::parse_from(["serve"]).args.into_config();
+        let from_flags = Serve::parse_from(["serve"]).args.into_config().unwrap();
         assert_eq!(format!("{from_flags:?}"), format!("{:?}", Config::default()));
     }
 }

@@ -1,6 +1,6 @@
 //! Values of flags: sizes, durations, hosts, origins and addresses, from how people write them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
@@ -124,6 +124,63 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// `user:password`, as curl takes them.
+pub(super) fn user(text: &str) -> Result<(String, String), String> {
+    let (user, password) = text.split_once(':').ok_or("a user name comes with a password: 'name:password'")?;
+    Ok((user.to_owned(), password.to_owned()))
+}
+
+/// curl's `--resolve`: where a host's port is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resolve {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) addresses: Vec<IpAddr>,
+}
+
+/// `example.com:443:127.0.0.1,[::1]`.
+pub(super) fn resolve(text: &str) -> Result<Resolve, String> {
+    let wrong =
+        || "like this: example.com:443:127.0.0.1, or with more addresses: example.com:443:[::1],127.0.0.1".to_owned();
+    let [host, port, addresses] = colons(text).try_into().map_err(|_| wrong())?;
+    let addresses: Result<_, _> = addresses.split(',').map(|address| unbracketed(address).parse()).collect();
+    Ok(Resolve {
+        host: unbracketed(host).to_owned(),
+        port: port.parse().map_err(|_| wrong())?,
+        addresses: addresses.map_err(|_| wrong())?,
+    })
+}
+
+/// curl's `--connect-to`: another host and port than the URL's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConnectTo {
+    pub(super) from: (Option<String>, Option<u16>),
+    pub(super) to: (Option<String>, Option<u16>),
+}
+
+/// `example.com:443:backend:8443`, of which each may be left out.
+pub(super) fn connect_to(text: &str) -> Result<ConnectTo, String> {
+    let wrong = || "like this: example.com:443:backend:8443, or for any host and port: ::backend:8443".to_owned();
+    let [from_host, from_port, to_host, to_port] = colons(text).try_into().map_err(|_| wrong())?;
+    let host = |text: &str| (!text.is_empty()).then(|| unbracketed(text).to_owned());
+    let port = |text: &str| if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong()) };
+    Ok(ConnectTo { from: (host(from_host), port(from_port)?), to: (host(to_host), port(to_port)?) })
+}
+
+/// What is between colons that are not in brackets.
+fn colons(text: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    let parts = text.split(|c| {
+        is_inside = (is_inside || c == '[') && c != ']';
+        c == ':' && !is_inside
+    });
+    parts.collect()
+}
+
+fn unbracketed(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text)
+}
+
 /// A subprotocol's name.
 pub(super) fn subprotocol(text: &str) -> Result<Subprotocol, String> {
     Subprotocol::new(text).map_err(|error| error.to_string())
@@ -197,6 +254,26 @@ mod tests {
         assert!(host("chat.lan:8080").is_err());
         assert!(host("http://chat.lan").is_err());
         assert!(host("").is_err());
+    }
+
+    #[test]
+    fn ways_as_curl_writes_them() {
+        let one = Resolve { host: "a.test".into(), port: 443, addresses: vec![[127, 0, 0, 1].into()] };
+        assert_eq!(resolve("a.test:443:127.0.0.1"), Ok(one));
+        let two = resolve("[::1]:80:[::2],1.2.3.4").unwrap();
+        assert_eq!((two.host.as_str(), two.addresses.len()), ("::1", 2));
+        for wrong in ["", "a.test", "a.test:443", "a.test:443:", "a.test:x:1.2.3.4", "a.test:443:b.test", "a:1:::1"] {
+            assert!(resolve(wrong).is_err(), "{wrong:?}");
+        }
+        let all = ConnectTo { from: (None, None), to: (Some("b.test".into()), Some(8443)) };
+        assert_eq!(connect_to("::b.test:8443"), Ok(all));
+        let port = ConnectTo { from: (Some("a.test".into()), Some(443)), to: (None, Some(1)) };
+        assert_eq!(connect_to("a.test:443::1"), Ok(port));
+        for wrong in ["", "a.test:443", "a.test:443:b.test", "a.test:443:b.test:x", "a:1:b:2:c"] {
+            assert!(connect_to(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(user("a:b:c"), Ok(("a".into(), "b:c".into())));
+        assert!(user("a").is_err());
     }
 
     #[test]

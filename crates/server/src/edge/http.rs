@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer;
 use super::guard::HeadGuard;
+use super::visitor::{Visitor, introduce};
 use crate::demo::Endpoint;
 use crate::knock::Reach;
 use crate::site::Site;
@@ -21,12 +22,13 @@ use crate::site::Site;
 const MIN_BUFFER_BYTES: usize = 64 << 10;
 
 /// Answers requests until the guard shows no more of them, or the connection ends by itself. `None`: it broke.
-pub(super) async fn serve<S>(guard: HeadGuard<S>, reach: Reach, site: &Arc<Site>) -> Option<HeadGuard<S>>
+pub(super) async fn serve<S>(guard: HeadGuard<S>, visitor: &Visitor, site: &Arc<Site>) -> Option<HeadGuard<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(|request| {
-        let answer = respond(&request, reach, site).map(Full::new);
+    let service = service_fn(|mut request| {
+        introduce(&mut request, visitor);
+        let answer = respond(&request, visitor.reach, site).map(Full::new);
         async { Ok::<_, Infallible>(answer) }
     });
     let mut connection = http1::Builder::new()

@@ -1,9 +1,9 @@
 //! The edge: one TCP connection, from its first byte to its last.
 //!
 //! ```text
-//! enter ─▶ HeadGuard ─┬─▶ http (hyper): pages and refusals, while requests are plain HTTP
-//!                     └─▶ its End ─┬─▶ upgrade: the opening handshake, and then the line
-//!                                  └─▶ answer: what is wrong; close
+//! enter ─▶ (TLS) ─▶ HeadGuard ─┬─▶ http (hyper): pages and refusals, while requests are plain HTTP
+//!                              └─▶ its End ─┬─▶ upgrade: the opening handshake, and then the line
+//!                                           └─▶ answer: what is wrong; close
 //! ```
 
 pub(crate) mod answer;
@@ -15,6 +15,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+pub(crate) mod visitor;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,13 +24,16 @@ use std::time::Duration;
 
 use ::http::Response;
 use bytes::Bytes;
+use openline::tls::{Acceptor, TlsError, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use self::guard::{End, HeadGuard};
+use self::visitor::Visitor;
 use crate::knock::Reach;
 use crate::site::Site;
+use crate::tls::ClientCertificate;
 
 /// What is to be done with a connection that was accepted: serve it, say why not, or (`None`) drop it.
 pub(crate) fn enter(
@@ -44,15 +48,51 @@ pub(crate) fn enter(
     };
     let site = site.clone();
     Some(async move {
-        let ended = match refusal {
-            None => serve(stream, peer, reach, site).await,
-            Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, &site.config), refusal)).await,
+        let visitor = Visitor::new(peer, reach);
+        let ended = match site.tls.clone() {
+            None => attend(stream, visitor, refusal, site).await,
+            Some(acceptor) => match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
+                Ok(stream) => {
+                    let certificate = ClientCertificate::of(&stream).map(Arc::new);
+                    attend(stream, Visitor { certificate, ..visitor }, refusal, site).await
+                }
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no TLS");
+                    Ok(())
+                }
+            },
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "the connection broke");
         }
         drop(slot);
     })
+}
+
+/// TLS is spoken before anything else. Who is refused anyway has less time for it; and nobody has any more when the server
+/// ends.
+async fn shake_hands(
+    stream: TcpStream,
+    acceptor: Acceptor,
+    is_refused: bool,
+    site: &Site,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let limit = if is_refused { REFUSAL_PATIENCE } else { Duration::MAX };
+    tokio::select! {
+        biased;
+        accepted = timeout(limit, acceptor.accept_tcp(stream)) => accepted.unwrap_or(Err(TlsError::TimedOut(limit))),
+        () = site.closing.cancelled(), if !is_refused => Err(TlsError::Closed),
+    }
+}
+
+async fn attend<S>(stream: S, visitor: Visitor, refusal: Option<Response<Bytes>>, site: Arc<Site>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match refusal {
+        None => serve(stream, visitor, site).await,
+        Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, &site.config), refusal)).await,
+    }
 }
 
 /// Who is refused anyway has this long to send a request.
@@ -68,15 +108,15 @@ where
     answer::send_and_close(stream, refusal).await
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, reach: Reach, site: Arc<Site>) -> io::Result<()>
+async fn serve<S>(stream: S, visitor: Visitor, site: Arc<Site>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     // In boxes, all that is not the line itself: an idle line keeps the memory of its task, and there are many.
-    let Some((end, leftover, stream)) = Box::pin(serve_requests(stream, reach, &site)).await? else { return Ok(()) };
+    let Some((end, leftover, stream)) = Box::pin(serve_requests(stream, &visitor, &site)).await? else { return Ok(()) };
     let last_words = match end {
         None | Some(End::Closed | End::Idle | End::Body) => return Box::pin(answer::close(stream)).await,
-        Some(End::Upgrade(request)) => return upgrade::serve(request, leftover, stream, peer, reach, &site).await,
+        Some(End::Upgrade(request)) => return upgrade::serve(request, leftover, stream, visitor, &site).await,
         Some(End::Malformed(error)) => error.response().map(Into::into),
         Some(End::HalfHead) => answer::half_a_head(),
         Some(End::SlowHead) => answer::too_slow(),
@@ -85,7 +125,11 @@ where
 }
 
 /// Plain HTTP, as long as it lasts: why it ended, what was not read, and the connection (`None`: it is of no more use).
-async fn serve_requests<S>(stream: S, reach: Reach, site: &Arc<Site>) -> io::Result<Option<(Option<End>, Bytes, S)>>
+async fn serve_requests<S>(
+    stream: S,
+    visitor: &Visitor,
+    site: &Arc<Site>,
+) -> io::Result<Option<(Option<End>, Bytes, S)>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -105,5 +149,5 @@ where
     if !guard.shows_something() {
         return Ok(Some(guard.into_end()));
     }
-    Ok(http::serve(guard, reach, site).await.map(HeadGuard::into_end))
+    Ok(http::serve(guard, visitor, site).await.map(HeadGuard::into_end))
 }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
 use super::guard::{End, HeadGuard};
+use super::visitor::Visitor;
 use crate::config::Config;
 use crate::knock::Reach;
 use crate::site::Site;
@@ -23,8 +24,8 @@ fn connect() -> DuplexStream {
 
 fn connect_through(buffer_bytes: usize) -> DuplexStream {
     let (peer, stream) = duplex(buffer_bytes);
-    let site = Site::new(Config::default());
-    tokio::spawn(super::serve(stream, ([127, 0, 0, 1], 1).into(), Reach::Loopback, site));
+    let site = Site::new(Config::default(), None);
+    tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     peer
 }
 
@@ -246,8 +247,8 @@ async fn dribbling_does_not_help() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_is_dropped() {
     let (mut peer, stream) = duplex(64);
-    let site = Site::new(Config::default());
-    let served = tokio::spawn(super::serve(stream, ([127, 0, 0, 1], 1).into(), Reach::Loopback, site));
+    let site = Site::new(Config::default(), None);
+    let served = tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     let start = Instant::now();
     peer.write_all(GET.as_bytes()).await.unwrap();
     served.await.unwrap().ok();
@@ -256,10 +257,13 @@ async fn a_peer_that_does_not_read_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_connections_end_with_the_server() {
-    let site = Site::new(Config::default());
+    let site = Site::new(Config::default(), None);
     let open = |site: &Arc<Site>| {
         let (peer, stream) = duplex(1 << 16);
-        (peer, tokio::spawn(super::serve(stream, ([127, 0, 0, 1], 1).into(), Reach::Loopback, site.clone())))
+        (
+            peer,
+            tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone())),
+        )
     };
     let (_silent, first) = open(&site);
     let (mut idle, second) = open(&site);
@@ -275,9 +279,9 @@ async fn waiting_connections_end_with_the_server() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_asking_when_the_server_ends_is_answered() {
-    let site = Site::new(Config::default());
+    let site = Site::new(Config::default(), None);
     let (mut peer, stream) = duplex(1 << 16);
-    tokio::spawn(super::serve(stream, ([127, 0, 0, 1], 1).into(), Reach::Loopback, site.clone()));
+    tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone()));
     let (half, rest) = UPGRADE.split_at(20);
     peer.write_all(half.as_bytes()).await.unwrap();
     tokio::task::yield_now().await;

@@ -1,7 +1,6 @@
 //! A request to upgrade: judged, answered, and if it may, an open line until its end.
 
 use std::io;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,23 +10,24 @@ use openline::{WebSocket, http1};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::answer;
+use super::visitor::{Visitor, introduce};
 use crate::demo::{Endpoint, Socket};
 use crate::knock::Reach;
 use crate::site::Site;
 
 /// `leftover`: what the peer sent behind the head, already frames.
 pub(super) async fn serve<S>(
-    request: Box<Request<()>>,
+    mut request: Box<Request<()>>,
     leftover: Bytes,
     mut stream: S,
-    peer: SocketAddr,
-    reach: Reach,
+    visitor: Visitor,
     site: &Site,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (endpoint, response, negotiated) = match decide(&request, reach, site) {
+    introduce(&mut request, &visitor);
+    let (endpoint, response, negotiated) = match decide(&request, visitor.reach, site) {
         Ok(decision) => decision,
         Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
     };
@@ -38,7 +38,11 @@ where
     drop(response);
     let mut socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
     drop((leftover, negotiated));
-    tracing::debug!(%peer, ?endpoint, "a line opened");
+    let Visitor { peer, certificate, .. } = visitor;
+    match certificate {
+        Some(client) => tracing::debug!(%peer, client = %client.fingerprint(), ?endpoint, "a line opened"),
+        None => tracing::debug!(%peer, ?endpoint, "a line opened"),
+    }
     // The endpoint has the line until either ends, or until the server does.
     let ended = tokio::select! {
         biased;
