@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use openline::deflate::Deflate;
 use openline::http1::HeadLimits;
 
 use crate::knock::Knock;
@@ -24,6 +25,8 @@ pub struct Config {
     pub head: HeadLimits,
     /// Limits and deadlines of each line.
     pub line: openline::Config,
+    /// Compression for whoever offers it. Default: without context takeover, so that a quiet line holds no memory for it.
+    pub deflate: Option<Deflate>,
     /// At the end, closing handshakes are waited for this long. Default 10 s: twice what a live peer is given for one.
     pub shutdown_timeout: Duration,
     /// A drain spreads its closes over this time. Default none: everybody at once.
@@ -39,6 +42,7 @@ impl Default for Config {
             max_connections: 10_000,
             head: HeadLimits::default(),
             line: openline::Config::default(),
+            deflate: Some(Deflate::default()),
             shutdown_timeout: Duration::from_secs(10),
             drain_window: Duration::ZERO,
         }

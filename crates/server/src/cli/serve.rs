@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openline::deflate::{ContextMemory, Deflate};
 use openline::http1::HeadLimits;
 use openline::proto::handshake::{Host, Origin};
 use openline::tls::Fingerprint;
@@ -57,6 +58,22 @@ pub(super) struct Args {
     /// A TLS handshake must be done within this time
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time, help_heading = TLS)]
     tls_timeout: Duration,
+
+    /// Compress for clients that offer it. With takeover messages refer to those before them: smaller, for memory
+    #[arg(long, value_name = "HOW", default_value = "on", help_heading = COMPRESSION)]
+    compression: Compression,
+
+    /// Compress this hard: 1 is fast, 9 is small
+    #[arg(long, value_name = "LEVEL", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=9), help_heading = COMPRESSION)]
+    compression_level: u8,
+
+    /// Shorter messages are not compressed [default: 512, with takeover 64]
+    #[arg(long, value_name = "BYTES", value_parser = units::memory, help_heading = COMPRESSION)]
+    compression_min_bytes: Option<usize>,
+
+    /// What takeover may hold, all lines together; those over it are compressed without
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::memory, help_heading = COMPRESSION)]
+    compression_memory: usize,
 
     /// Connections at once; newcomers over it get 503
     #[arg(long, value_name = "N", default_value = "10000", value_parser = units::count, help_heading = LIMITS)]
@@ -119,7 +136,16 @@ pub(super) struct Args {
     drain_window: Duration,
 }
 
+/// Whether messages are compressed, and whether they may refer to those before them.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Compression {
+    Off,
+    On,
+    Takeover,
+}
+
 const TLS: &str = "TLS";
+const COMPRESSION: &str = "Compression";
 const LIMITS: &str = "Limits (bytes: 65536, 64KiB, 1MiB)";
 const TIMES: &str = "Times (500ms, 10s, 2m)";
 
@@ -171,8 +197,20 @@ impl Args {
         Ok(Some(Tls { client_ca: self.tls_client_ca.clone(), timeout: self.tls_timeout, ..Tls::new(certificates) }))
     }
 
+    /// What the compression flags say together.
+    fn deflate(&self) -> Option<Deflate> {
+        let deflate = match self.compression {
+            Compression::Off => return None,
+            Compression::On => Deflate::default(),
+            Compression::Takeover => Deflate::with_takeover(ContextMemory::new(self.compression_memory)),
+        };
+        let min_bytes = self.compression_min_bytes.unwrap_or(deflate.min_bytes);
+        Some(Deflate { level: self.compression_level, min_bytes, ..deflate })
+    }
+
     fn into_config(self) -> Result<Config, &'static str> {
         let tls = self.tls()?;
+        let deflate = self.deflate();
         let defaults = Config::default();
         Ok(Config {
             tls,
@@ -184,6 +222,7 @@ impl Args {
                 max_headers: self.max_headers,
                 timeout: self.head_timeout,
             },
+            deflate,
             line: openline::Config {
                 max_frame_bytes: self.max_frame_bytes,
                 max_message_bytes: self.max_message_bytes,

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use http::{Request, Response};
 use openline::proto::Role;
-use openline::proto::handshake::{Negotiated, Offer, Rejection};
+use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection};
 use openline::{WebSocket, http1};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -67,7 +67,7 @@ fn decide(
         return Err(Box::new(answer::not_found(request.uri().path())));
     };
     let offer = Offer::read(request).map_err(rejected)?;
-    let acceptance = endpoint.accept(&offer)?;
+    let acceptance = Acceptance { deflate: site.config.deflate.clone(), ..endpoint.accept(&offer)? };
     let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
     Ok((endpoint, http1::encode_response(&response), negotiated))
 }
