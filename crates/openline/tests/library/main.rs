@@ -24,4 +24,5 @@ mod stacked;
 mod types;
 #[cfg(feature = "axum")]
 mod upgrades;
+mod ways;
 mod writes;

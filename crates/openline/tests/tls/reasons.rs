@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use openline::tls::{Acceptor, ClientTls, Identity, ServerTls, TlsError};
-use openline::{Client, ConnectError, Listener, OpeningError, Stage};
+use openline::{Client, ConnectError, Listener, OpeningError, RedirectReason, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -229,3 +229,63 @@ async fn a_connection_that_is_cut_in_the_handshake_harms_nobody() {
     }
     open(trusting(&authority), "one.test", address).await.unwrap();
 }
+
+/// What was to be secret would not be any more.
+#[tokio::test]
+async fn no_redirect_leads_from_wss_to_ws() {
+    let authority = Authority::new();
+    let acceptor = Acceptor::new(&ServerTls::new(authority.issue(["one.test"]))).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 307 There\r\nLocation: ws://one.test/\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+        let _ = stream.read(&mut [0; 1]).await;
+    });
+    let client = Client::new().no_proxy().follow_redirects(5).tls(trusting(&authority));
+    let client = client.resolve("one.test", address.port(), [address.ip()]);
+    let error = client.connect(&format!("wss://one.test:{}/", address.port())).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Redirect { reason: RedirectReason::Downgrade, .. }), "{error:?}");
+    assert!(error.to_string().contains("which is not encrypted"), "{error}");
+}
+
+/// TLS goes through a tunnel to the server itself: the proxy sees nothing.
+#[tokio::test]
+async fn wss_goes_through_a_tunnel_and_to_the_proxy_by_tls_if_it_likes() {
+    let authority = Authority::new();
+    let (address, _) = echo(&ServerTls::new(authority.issue(["one.test"]))).await;
+    let proxy_tls = Acceptor::new(&ServerTls::new(authority.issue(["proxy.test"]))).unwrap();
+    for scheme in ["http", "https"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let acceptor = proxy_tls.clone();
+        tokio::spawn(async move {
+            let stream = listener.accept().await.unwrap().0;
+            let mut stream: Box<dyn Stream> =
+                if scheme == "https" { Box::new(acceptor.accept(stream).await.unwrap()) } else { Box::new(stream) };
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            assert!(request.starts_with("CONNECT one.test:"), "{request}");
+            stream.write_all(b"HTTP/1.1 200 Fine\r\n\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+            let mut server = TcpStream::connect(address).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+        });
+        let client = Client::new()
+            .tls(trusting(&authority))
+            .proxy(format!("{scheme}://proxy.test:{}", at.port()).parse().unwrap())
+            .resolve("proxy.test", at.port(), [at.ip()]);
+        let (mut socket, _) = client.connect(&format!("wss://one.test:{}/", address.port())).await.unwrap();
+        socket.send("hi").await.unwrap();
+        assert_eq!(socket.recv().await.unwrap(), Some(openline::Message::Text("hi".into())));
+        assert!(socket.close(openline::CloseCode::NORMAL, "").await.unwrap().is_clean());
+    }
+}
+
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for S {}
