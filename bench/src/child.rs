@@ -1,9 +1,9 @@
 //! Processes that this one starts, and that never outlive it.
 
 use std::{
+    ffi::OsString,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio, exit},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -48,13 +48,15 @@ impl Running {
         Ok(Running { name, child, stdin, lines })
     }
 
-    /// Starts an echo server, on one thread and a port of its choice, and waits until it listens.
-    pub(crate) fn server(path: &Path) -> Result<(Running, SocketAddr)> {
-        let server = Running::start(Command::new(path).args(["127.0.0.1:0", "--threads", "1"]))?;
+    /// Starts a server, and waits until it listens.
+    pub(crate) fn server(command: &[OsString]) -> Result<(Running, SocketAddr)> {
+        let (program, arguments) = command.split_first().context("no command")?;
+        let server = Running::start(Command::new(program).args(arguments))?;
         let line = server.line()?;
         let address = line
             .strip_prefix("listening on ")
-            .and_then(|address| address.trim().trim_start_matches("ws://").parse().ok())
+            .map(|address| address.trim().trim_start_matches("ws://").trim_start_matches("http://"))
+            .and_then(|address| address.parse().ok())
             .filter(|address: &SocketAddr| address.port() != 0)
             .ok_or_else(|| {
                 anyhow!("{} should print `listening on ADDR` with the port it got, not {line:?}", server.name)

@@ -19,6 +19,8 @@ pub(crate) struct Comparison {
     /// The raw echo first.
     pub(crate) servers: Vec<String>,
     pub(crate) runs: Vec<Run>,
+    /// Who could not do what.
+    pub(crate) failures: Vec<String>,
 }
 
 /// One server under one load, once.
@@ -33,6 +35,7 @@ pub(crate) struct Run {
     pub(crate) load_cpu_seconds: f64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
+    pub(crate) p999_us: u64,
 }
 
 impl Comparison {
@@ -47,6 +50,7 @@ impl Comparison {
             "msgs/s",
             "p50 µs",
             "p99 µs",
+            "p99.9 µs",
             "server busy",
             "load busy",
         ];
@@ -57,7 +61,7 @@ impl Comparison {
                 let runs: Vec<&Run> = self.runs_of(cell, server).collect();
                 let figures = |figure: fn(&Run) -> f64| Spread::of(runs.iter().map(|run| figure(run)));
                 let ratios = Spread::of(runs.iter().filter_map(|run| self.of_raw(run)));
-                let busy = figures(Run::server_busy).map_or(f64::NAN, |busy| busy.median);
+                let Some(Spread { median: busy, .. }) = figures(Run::server_busy) else { continue };
                 let mark = if busy < BUSY { " *" } else { "" };
                 idle |= busy < BUSY;
                 rows.push([
@@ -70,15 +74,17 @@ impl Comparison {
                     median(figures(|run| run.messages as f64 / run.wall_seconds), thousands),
                     median(figures(|run| run.p50_us as f64), thousands),
                     median(figures(|run| run.p99_us as f64), thousands),
+                    median(figures(|run| run.p999_us as f64), thousands),
                     format!("{busy:.2}{mark}"),
                     median(figures(|run| run.load_cpu_seconds / run.wall_seconds), hundredths),
                 ]);
             }
         }
         let note = if idle { IDLE_NOTE } else { "" };
+        let failures: String = self.failures.iter().map(|failure| format!("\nFailed: {failure}\n")).collect();
         format!(
             "## Echo\n\n{}\n\n{} interleaved rounds of {} s; a cell is connections x payload bytes x messages in flight; \
-             median and interquartile range.\n\n{}{note}",
+             median and interquartile range.\n\n{}{note}{failures}",
             self.machine.line(),
             self.rounds,
             self.seconds,
@@ -88,6 +94,11 @@ impl Comparison {
 
     fn runs_of(&self, cell: Cell, server: &str) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(move |run| run.cell == cell && run.server == server)
+    }
+
+    /// A server's ratio to the raw echo in one cell.
+    pub(crate) fn ratio(&self, cell: Cell, server: &str) -> Option<Spread> {
+        Spread::of(self.runs_of(cell, server).filter_map(|run| self.of_raw(run)))
     }
 
     /// Against the raw echo of the same round, so that what slows the machine for a while slows both.
@@ -128,8 +139,9 @@ const IDLE_NOTE: &str = "\n\\* busy for less than 0.85 of the time: the load, no
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::Kind;
 
-    const CELL: Cell = Cell { connections: 100, payload_bytes: 20, in_flight: 1 };
+    const CELL: Cell = Cell { connections: 100, payload_bytes: 20, in_flight: 1, kind: Kind::Binary };
 
     fn run(round: u32, server: &str, messages: u64, server_cpu_seconds: f64) -> Run {
         Run {
@@ -142,6 +154,7 @@ mod tests {
             load_cpu_seconds: 1.0,
             p50_us: 500,
             p99_us: 900,
+            p999_us: 990,
         }
     }
 
@@ -154,6 +167,7 @@ mod tests {
             cells: vec![CELL],
             servers: vec!["raw".into(), "ours".into()],
             runs,
+            failures: Vec::new(),
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::io::{self, Read};
 
+pub(crate) const CONTINUATION: u8 = 0x0;
+pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
@@ -22,6 +24,7 @@ pub(crate) fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An unfragmented frame as a server sends it: not masked.
+#[cfg(test)]
 pub(crate) fn server_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = header(opcode, 0, payload.len());
     frame.extend(payload);
@@ -60,6 +63,24 @@ pub(crate) fn read_server_frame(stream: &mut impl Read) -> io::Result<(u8, Vec<u
     Ok((opcode, payload))
 }
 
+/// How long a server's header is that begins so; 2 until its second byte is there.
+pub(crate) fn header_bytes(start: &[u8]) -> usize {
+    match start.get(1).map(|second| second & 0x7f) {
+        Some(126) => 4,
+        Some(127) => MAX_HEADER_BYTES,
+        _ => 2,
+    }
+}
+
+/// The length that a whole header of a server gives.
+pub(crate) fn payload_bytes(header: &[u8]) -> u64 {
+    match header {
+        [_, short] => u64::from(*short & 0x7f),
+        [_, _, length @ ..] => length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
+        _ => 0,
+    }
+}
+
 /// FIN, the opcode, and the length in its shortest form, as §5.2 requires.
 fn header(opcode: u8, mask_bit: u8, length: usize) -> Vec<u8> {
     let mut header = vec![0x80 | opcode];
@@ -80,6 +101,9 @@ fn header(opcode: u8, mask_bit: u8, length: usize) -> Vec<u8> {
 fn invalid(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
+
+/// Without a masking key: two bytes, and eight of length.
+pub(crate) const MAX_HEADER_BYTES: usize = 10;
 
 /// Echoes of what was sent are far shorter.
 const MAX_PAYLOAD_BYTES: u64 = 16 << 20;

@@ -3,8 +3,7 @@
 use std::{
     fs,
     io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
-    path::PathBuf,
+    net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -12,15 +11,16 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Socket, Type};
 
 use crate::{
-    cargo,
     child::Running,
+    connect,
+    cores::Cores,
     frame::{self, BINARY, CLOSE, PING, PONG, client_frame},
     machine::Machine,
-    open_files, opening,
+    open_files,
     progress::Progress,
+    servers::{self, Server},
     table::{markdown, thousands},
 };
 
@@ -28,12 +28,10 @@ use crate::{
 pub(crate) struct Options {
     /// How many clients connect and wait
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    connections: u32,
-    /// A WebSocket echo server whose resident memory to measure, run as `PATH ADDR --threads 1`; may be repeated
-    /// [default: the library's echo example, and its heap as well]
-    #[arg(long, value_name = "PATH")]
-    server: Vec<PathBuf>,
-    /// Write the figures to bench/results/
+    pub(crate) connections: u32,
+    #[command(flatten)]
+    pub(crate) servers: servers::Options,
+    /// Write the figures to bench/results/ and docs/performance.md
     #[arg(long)]
     pub(crate) write: bool,
 }
@@ -44,6 +42,7 @@ pub(crate) struct Report {
     pub(crate) machine: Machine,
     connections: u32,
     growths: Vec<Growth>,
+    failures: Vec<String>,
 }
 
 /// Bytes more than before the first connection, for all of them together.
@@ -56,73 +55,90 @@ struct Growth {
     after_closing: i64,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum Measure {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Measure {
     /// Allocated and not freed, as asked for: without what the allocator adds.
     LiveHeap,
     /// RssAnon of /proc/PID/status: what the kernel gave, in pages, including what the allocator keeps.
     ResidentMemory,
+    /// Slab of /proc/meminfo: what the kernel holds for both ends of each connection, which are on this machine.
+    Kernel,
 }
 
 pub(crate) fn measure(options: &Options) -> Result<Report> {
-    let mut servers = Vec::new();
-    for path in &options.server {
-        servers.push((path.clone(), Measure::ResidentMemory));
-    }
-    if servers.is_empty() {
+    let servers = options.servers.websocket_servers()?;
+    let mut measured: Vec<(Server, Vec<Measure>)> = Vec::new();
+    if options.servers.server.is_empty() {
         // Counting costs nothing that RSS would show, but what users run is the example: each is measured in its own process.
-        let counting = cargo::build(&["-p", "openline-bench", "--bin", "idle_server"])?;
-        let example = cargo::build(&["-p", "openline", "--example", "echo_server"])?;
-        servers = vec![(counting, Measure::LiveHeap), (example, Measure::ResidentMemory)];
+        let program = options.servers.cargo().own("idle_server")?;
+        let example = servers::named(&servers, "openline")?;
+        let mut command = example.command.clone();
+        command[0] = program.into();
+        measured.push((Server { command, ..example.clone() }, vec![Measure::LiveHeap]));
     }
-    let machine = Machine::this(thread::available_parallelism()?.get());
+    measured.extend(servers.into_iter().map(|server| (server, vec![Measure::ResidentMemory, Measure::Kernel])));
+    let machine = Machine::this(Cores::default().allowed()?.len());
     open_files::allow(options.connections as usize)?;
-    let mut progress = Progress::new(servers.len());
-    let mut growths = Vec::new();
-    for (path, measure) in servers {
-        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        progress.step(&format!("{} connections to {name}", options.connections));
-        growths.push(growth(&path, measure, options.connections).with_context(|| name.clone())?);
+    let mut progress = Progress::new(measured.len());
+    let (mut growths, mut failures) = (Vec::new(), Vec::new());
+    for (server, measures) in measured {
+        progress.step(&format!("{} connections to {}", options.connections, server.name));
+        match growth(&server, &measures, options.connections) {
+            Ok(growth) => growths.extend(growth),
+            Err(error) => failures.push(format!("{}: {error:#}", server.name)),
+        }
     }
-    Ok(Report { machine, connections: options.connections, growths })
+    Ok(Report { machine, connections: options.connections, growths, failures })
 }
 
-fn growth(path: &std::path::Path, measure: Measure, connections: u32) -> Result<Growth> {
-    let (mut server, address) = Running::server(path)?;
+fn growth(server: &Server, measures: &[Measure], connections: u32) -> Result<Vec<Growth>> {
+    let (mut running, address) = Running::server(&server.command)?;
     // What is there once, such as a thread's read buffer, comes with the first connection and is not counted.
-    let mut first = Client::connect(address, 0)?;
+    let mut first = Client::connect(address, server, 0)?;
     first.exchange()?;
     first.close()?;
-    let before = settled(&mut server, measure)?;
+    let mut since = settled(&mut running, measures)?;
+    let before = since.clone();
+    let mut grown = |running: &mut Running| -> Result<Vec<i64>> {
+        since = settled(running, measures)?;
+        Ok(since.iter().zip(&before).map(|(now, before)| now - before).collect())
+    };
 
     let mut clients = (0..connections)
-        .map(|id| Client::connect(address, id).with_context(|| format!("connection {id}")))
+        .map(|id| Client::connect(address, server, id).with_context(|| format!("connection {id}")))
         .collect::<Result<Vec<_>>>()?;
-    let after_handshake = settled(&mut server, measure)? - before;
+    let after_handshake = grown(&mut running)?;
     for client in &mut clients {
         client.exchange()?;
     }
-    let after_message = settled(&mut server, measure)? - before;
+    let after_message = grown(&mut running)?;
     for client in clients {
         client.close()?;
     }
-    let after_closing = settled(&mut server, measure)? - before;
-    let server = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(Growth { server, measure, after_handshake, after_message, after_closing })
+    let after_closing = grown(&mut running)?;
+    let each = measures.iter().enumerate().map(|(n, &measure)| Growth {
+        server: server.name.clone(),
+        measure,
+        after_handshake: after_handshake[n],
+        after_message: after_message[n],
+        after_closing: after_closing[n],
+    });
+    Ok(each.collect())
 }
 
 /// A server may still be tidying up after the last thing that a client saw of it, so it is asked until its answer stays the same.
-fn settled(server: &mut Running, measure: Measure) -> Result<i64> {
+/// The kernel's memory never stays the same, as other programs use it too: it is read at the end.
+fn settled(server: &mut Running, measures: &[Measure]) -> Result<Vec<i64>> {
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     let (mut last, mut same) = (None, 0);
     while same < SETTLED_READINGS {
         ensure!(Instant::now() < deadline, "the server's memory still changes after {SETTLE_TIMEOUT:?}");
-        let bytes = read(server, measure)?;
+        let bytes = read(server, measures[0])?;
         same = if last == Some(bytes) { same + 1 } else { 0 };
         last = Some(bytes);
         thread::sleep(SETTLE_PAUSE);
     }
-    last.context("at least one reading")
+    measures.iter().map(|&measure| read(server, measure)).collect()
 }
 
 fn read(server: &mut Running, measure: Measure) -> Result<i64> {
@@ -131,37 +147,29 @@ fn read(server: &mut Running, measure: Measure) -> Result<i64> {
             let answer = server.ask("live")?;
             answer
                 .strip_prefix("live ")
-                .and_then(|bytes| bytes.parse().ok())
+                .and_then(|rest| rest.split(' ').next()?.parse().ok())
                 .with_context(|| format!("not a count: {answer:?}"))
         }
-        Measure::ResidentMemory => {
-            let status = fs::read_to_string(format!("/proc/{}/status", server.pid()))?;
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("RssAnon:"))
-                .context("no RssAnon: has the server ended?")?;
-            let kilobytes: i64 = line.trim().trim_end_matches(" kB").parse()?;
-            Ok(kilobytes * 1024)
-        }
+        Measure::ResidentMemory => kilobytes(&format!("/proc/{}/status", server.pid()), "RssAnon:"),
+        Measure::Kernel => kilobytes("/proc/meminfo", "Slab:"),
     }
+}
+
+fn kilobytes(path: &str, name: &str) -> Result<i64> {
+    let status = fs::read_to_string(path)?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("no {name} in {path}: has the server ended?"))?;
+    let kilobytes: i64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024)
 }
 
 /// One WebSocket, driven with blocking calls: at any moment only one of them has something to say.
 struct Client(TcpStream);
 
 impl Client {
-    fn connect(address: SocketAddr, id: u32) -> Result<Client> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        if address.ip() == Ipv4Addr::LOCALHOST {
-            // One address has 28,000 ports to connect from; 127.0.0.0/8 has addresses to spare.
-            let source = Ipv4Addr::LOCALHOST.to_bits() + id / CONNECTIONS_PER_ADDRESS;
-            socket.bind(&SocketAddr::from((Ipv4Addr::from_bits(source), 0)).into())?;
-        }
-        socket.connect(&address.into())?;
-        let mut stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
+    fn connect(address: SocketAddr, server: &Server, id: u32) -> Result<Client> {
+        let stream = connect::open(address, server, id)?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        opening::open(&mut stream)?;
         Ok(Client(stream))
     }
 
@@ -199,6 +207,13 @@ impl Client {
 }
 
 impl Report {
+    /// Bytes for each connection of each server, the larger of before and after its first message.
+    pub(crate) fn per_connection(&self, measure: Measure) -> Vec<(String, f64)> {
+        let growths = self.growths.iter().filter(|growth| growth.measure == measure);
+        let most = |growth: &Growth| growth.after_handshake.max(growth.after_message);
+        growths.map(|growth| (growth.server.clone(), most(growth) as f64 / f64::from(self.connections))).collect()
+    }
+
     pub(crate) fn markdown(&self) -> String {
         let heads =
             ["bytes per connection", "server", "after the handshake", "after one 1 KiB message", "after closing"];
@@ -210,18 +225,20 @@ impl Report {
                 let measure = match growth.measure {
                     Measure::LiveHeap => "live heap",
                     Measure::ResidentMemory => "resident memory",
+                    Measure::Kernel => "kernel, both ends",
                 };
                 let Growth { server, after_handshake, after_message, after_closing, .. } = growth;
                 [measure.into(), server.clone(), each(*after_handshake), each(*after_message), each(*after_closing)]
             })
             .collect();
+        let failures = self.failures.iter().map(|failure| format!("\nFailed: {failure}\n"));
         let verdicts = self.growths.iter().filter_map(|growth| growth.verdict(self.connections));
         format!(
             "## Idle connections\n\n{}\n\n{} connections that wait, on one server thread.\n\n{}{}",
             self.machine.line(),
             thousands(f64::from(self.connections)),
             markdown(2, heads, &rows),
-            verdicts.map(|verdict| format!("\n{verdict}\n")).collect::<String>(),
+            verdicts.map(|verdict| format!("\n{verdict}\n")).chain(failures).collect::<String>(),
         )
     }
 }
@@ -245,9 +262,6 @@ const TARGET_BYTES: f64 = 1024.0;
 /// A message of the size that makes many servers keep a buffer.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Well below the ephemeral ports of one address, some of which others use.
-const CONNECTIONS_PER_ADDRESS: u32 = 10_000;
-
 /// Half a second without a change.
 const SETTLED_READINGS: u32 = 10;
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
@@ -270,7 +284,7 @@ mod tests {
             after_closing: 0,
         };
         let growths = vec![growth(Measure::LiveHeap), growth(Measure::ResidentMemory)];
-        Report { machine: Machine::this(2), connections: 10_000, growths }.markdown()
+        Report { machine: Machine::this(2), connections: 10_000, growths, failures: Vec::new() }.markdown()
     }
 
     #[test]

@@ -13,7 +13,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::{cell::Cell, child::Running, cpu::CpuClock, opening, wire::Wire};
+use crate::{
+    cell::Cell,
+    child::Running,
+    cpu::CpuClock,
+    opening,
+    servers::Server,
+    wire::{Progress, Wire},
+};
 
 /// What the server did in one stretch of time.
 pub(crate) struct Measured {
@@ -25,22 +32,22 @@ pub(crate) struct Measured {
 }
 
 /// What speaks at the other end.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Protocol {
     WebSocket,
     Raw,
 }
 
-/// Loads the server at `address` for `warm_up`, then for `time`, of which it reports, and ends the server.
+/// Loads `server` at `address` for `warm_up`, then for `time`, of which it reports, and ends the server.
 pub(crate) fn run(
-    server: Running,
+    running: Running,
     address: SocketAddr,
-    protocol: Protocol,
+    server: &Server,
     cell: Cell,
     [warm_up, time]: [Duration; 2],
 ) -> Result<Measured> {
-    let server_clock = CpuClock::of(server.pid())?;
-    let mut load = Load::new(address, protocol, cell)?;
+    let server_clock = CpuClock::of(running.pid())?;
+    let mut load = Load::new(address, server, cell)?;
     load.run_for(warm_up)?;
 
     load.messages = 0;
@@ -52,7 +59,7 @@ pub(crate) fn run(
     ensure!(load.messages > 0, "no reply in {time:?}");
 
     // Before the connections: whoever closes first keeps their ports for a minute (TIME-WAIT), and the load would run out of them.
-    drop(server);
+    drop(running);
 
     Ok(Measured {
         messages: load.messages,
@@ -63,7 +70,8 @@ pub(crate) fn run(
     })
 }
 
-struct Load {
+/// Connections under load.
+pub(crate) struct Load {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
@@ -72,20 +80,22 @@ struct Load {
     batch: Vec<u8>,
     input: Vec<u8>,
     epoch: Instant,
-    messages: u64,
+    /// Replies so far.
+    pub(crate) messages: u64,
     latency_us: Histogram<u64>,
 }
 
 impl Load {
-    fn new(address: SocketAddr, protocol: Protocol, cell: Cell) -> Result<Load> {
-        let wire = match protocol {
-            Protocol::WebSocket => Wire::websocket(cell.payload_bytes),
-            Protocol::Raw => Wire::raw(cell.payload_bytes),
+    /// Opens the connections, and sends the first messages on each.
+    pub(crate) fn new(address: SocketAddr, server: &Server, cell: Cell) -> Result<Load> {
+        let wire = match server.protocol {
+            Protocol::WebSocket => Wire::websocket(cell),
+            Protocol::Raw => Wire::raw(cell),
         };
         let poll = Poll::new()?;
         let connections = (0..cell.connections)
             .map(|id| {
-                let mut stream = connect(address, protocol).with_context(|| format!("connection {id}"))?;
+                let mut stream = connect(address, server).with_context(|| format!("connection {id}"))?;
                 poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
                 Ok(Connection::new(stream, id, cell.in_flight))
             })
@@ -107,7 +117,8 @@ impl Load {
         Ok(load)
     }
 
-    fn run_for(&mut self, time: Duration) -> Result<()> {
+    /// Answers each reply with the next message, for so long.
+    pub(crate) fn run_for(&mut self, time: Duration) -> Result<()> {
         let end = Instant::now() + time;
         let mut last_reply = Instant::now();
         loop {
@@ -158,20 +169,29 @@ struct Connection {
     stream: TcpStream,
     /// The number of the next request; the connection's own number is in the upper half.
     next_request: u64,
-    /// The number of the reply that is due, and how many of its bytes have come.
+    /// The number of the reply that is due, and how much of it has come.
     next_reply: u64,
-    seen: usize,
+    progress: Progress,
     /// When each request in flight was sent, in nanoseconds, at its number modulo the depth.
     sent_at: Box<[u64]>,
-    /// What the kernel did not take.
+    /// What the kernel did not take, from `unsent_from` on.
     unsent: Vec<u8>,
+    unsent_from: usize,
 }
 
 impl Connection {
     fn new(stream: TcpStream, id: usize, in_flight: usize) -> Connection {
         let first = (id as u64) << 32;
         let sent_at = vec![0; in_flight].into();
-        Connection { stream, next_request: first, next_reply: first, seen: 0, sent_at, unsent: Vec::new() }
+        Connection {
+            stream,
+            next_request: first,
+            next_reply: first,
+            progress: Progress::default(),
+            sent_at,
+            unsent: Vec::new(),
+            unsent_from: 0,
+        }
     }
 
     /// Checks what came and returns how many replies it completed.
@@ -189,14 +209,12 @@ impl Connection {
                 "bytes after the last reply: {:02x?}",
                 &input[..input.len().min(16)]
             );
-            let length = wire.check(input, self.next_reply, self.seen)?;
+            let length = wire.check(input, self.next_reply, &mut self.progress)?;
             input = &input[length..];
-            self.seen += length;
-            if self.seen == wire.reply_bytes() {
+            if self.progress.is_between() {
                 let sent_at = self.sent_at[self.slot(self.next_reply)];
                 latency_us.saturating_record((now - sent_at) / 1000);
                 self.next_reply += 1;
-                self.seen = 0;
             }
         }
         Ok((self.next_reply - first) as usize)
@@ -222,8 +240,12 @@ impl Connection {
     }
 
     fn write_unsent(&mut self) -> Result<()> {
-        let sent = write(&mut self.stream, &self.unsent)?;
-        self.unsent.drain(..sent);
+        self.unsent_from += write(&mut self.stream, &self.unsent[self.unsent_from..])?;
+        // Not after each write: what is left may be many megabytes.
+        if self.unsent_from * 2 > self.unsent.len() {
+            self.unsent.drain(..self.unsent_from);
+            self.unsent_from = 0;
+        }
         Ok(())
     }
 
@@ -251,12 +273,12 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
     Ok(sent)
 }
 
-fn connect(address: SocketAddr, protocol: Protocol) -> Result<TcpStream> {
+fn connect(address: SocketAddr, server: &Server) -> Result<TcpStream> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    if protocol == Protocol::WebSocket {
+    if server.protocol == Protocol::WebSocket {
         stream.set_read_timeout(Some(STALL_TIMEOUT))?;
-        opening::open(&mut stream)?;
+        opening::open(&mut stream, server.path)?;
     }
     stream.set_nonblocking(true)?;
     Ok(TcpStream::from_std(stream))

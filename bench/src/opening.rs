@@ -8,10 +8,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// Asks for a WebSocket and checks the answer; nothing may follow it, since an echo server speaks only when spoken to.
-pub(crate) fn open(stream: &mut TcpStream) -> Result<()> {
+pub(crate) fn open(stream: &mut TcpStream, path: &str) -> Result<()> {
     let address = stream.peer_addr()?;
     let request = format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;

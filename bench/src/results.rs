@@ -1,4 +1,4 @@
-//! `bench/results/`: every figure as JSON, and one page to read, made from whatever JSON is there.
+//! `bench/results/`: every figure as JSON, and docs/performance.md, made from whatever JSON is there.
 
 use std::{
     fs,
@@ -9,27 +9,40 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{comparison::Comparison, idle};
+use crate::{
+    calls, chart,
+    comparison::Comparison,
+    connect, fan_out, idle,
+    page::{self, Figures},
+};
 
-pub(crate) fn write_echo(comparison: &Comparison) -> Result<()> {
-    write("echo.json", comparison)
-}
-
-pub(crate) fn write_idle(report: &idle::Report) -> Result<()> {
-    write("idle.json", report)
-}
-
-fn write(name: &str, figures: &impl Serialize) -> Result<()> {
-    let directory = directory();
+/// Keeps a report under its name, and writes the page anew.
+pub(crate) fn write(name: &str, report: &impl Serialize) -> Result<()> {
+    let directory = home().join("results");
     fs::create_dir_all(&directory)?;
-    fs::write(directory.join(name), serde_json::to_string_pretty(figures)? + "\n")?;
+    fs::write(directory.join(name), serde_json::to_string_pretty(report)? + "\n")?;
+    write_page()
+}
 
-    let echo = read::<Comparison>(&directory.join("echo.json"))?.map(|comparison| comparison.markdown());
-    let idle = read::<idle::Report>(&directory.join("idle.json"))?.map(|report| report.markdown());
-    let sections: Vec<String> = [Some(HEAD.into()), echo, idle].into_iter().flatten().collect();
-    let page = directory.join("latest.md");
-    fs::write(&page, sections.join("\n")).with_context(|| format!("cannot write {}", page.display()))?;
-    eprintln!("wrote {}", page.display());
+/// The page, from what was measured last.
+pub(crate) fn write_page() -> Result<()> {
+    let results = home().join("results");
+    let figures = Figures {
+        echo: read::<Comparison>(&results.join(ECHO))?,
+        connect: read::<connect::Report>(&results.join(CONNECT))?,
+        idle: read::<idle::Report>(&results.join(IDLE))?,
+        fan_out: read::<fan_out::Report>(&results.join(FAN_OUT))?,
+        calls: read::<calls::Report>(&results.join(CALLS))?,
+    };
+    let docs = home().join("../docs");
+    let charts = page::charts(&figures);
+    for (name, what, panels) in &charts {
+        fs::create_dir_all(docs.join("images"))?;
+        fs::write(docs.join("images").join(name), chart::svg(what, panels))?;
+    }
+    let path = docs.join("performance.md");
+    fs::write(&path, page::markdown(&figures, &charts)).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote {}", path.display());
     Ok(())
 }
 
@@ -43,8 +56,13 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("results")
+fn home() -> PathBuf {
+    // So that a trial need not write over what is kept.
+    std::env::var_os("OPENLINE_BENCH_HOME").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
 
-const HEAD: &str = "# Latest figures\n\nWritten by `openline-bench --write`; what they mean: [README](../README.md).\n";
+pub(crate) const ECHO: &str = "echo.json";
+pub(crate) const CONNECT: &str = "connect.json";
+pub(crate) const IDLE: &str = "idle.json";
+pub(crate) const FAN_OUT: &str = "fan_out.json";
+pub(crate) const CALLS: &str = "calls.json";

@@ -8,26 +8,32 @@ pub(crate) fn markdown<const COLUMNS: usize>(
     heads: [&str; COLUMNS],
     rows: &[[String; COLUMNS]],
 ) -> String {
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+    any(left, &heads.map(str::to_owned), &rows)
+}
+
+/// The same, for as many columns as there are heads.
+pub(crate) fn any(left: usize, heads: &[String], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
         let figures = rows.iter().map(|row| row[column].chars().count());
         figures.chain([heads[column].chars().count(), MIN_WIDTH]).max().unwrap_or(MIN_WIDTH)
-    });
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let mut table = String::new();
-    let mut line = |cells: [&str; COLUMNS]| {
-        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+    let mut line = |cells: &[String]| {
+        for (column, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
             // Writing to a String cannot fail.
             let _ = if column < left { write!(table, "| {cell:width$} ") } else { write!(table, "| {cell:>width$} ") };
         }
         table.push_str("|\n");
     };
     line(heads);
-    let rules: [String; COLUMNS] = std::array::from_fn(|column| {
-        if column < left { "-".repeat(widths[column]) } else { "-".repeat(widths[column] - 1) + ":" }
-    });
-    line(rules.each_ref().map(String::as_str));
-    for row in rows {
-        line(row.each_ref().map(String::as_str));
-    }
+    let rule = |column: usize| {
+        let dashes = "-".repeat(widths[column] - usize::from(column >= left));
+        if column < left { dashes } else { dashes + ":" }
+    };
+    line(&(0..heads.len()).map(rule).collect::<Vec<_>>());
+    rows.iter().for_each(|row| line(row));
     table
 }
 

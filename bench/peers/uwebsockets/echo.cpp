@@ -6,7 +6,6 @@
 // As its example EchoServer.cpp, without TLS, and without compression, which nobody asks for.
 
 #include <cstdlib>
-#include <cstring>
 #include <iostream>
 #include <string>
 

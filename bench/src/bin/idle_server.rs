@@ -1,6 +1,7 @@
 //! `idle_server ADDR [--threads N]`: the library's echo example, unchanged, under an allocator that counts.
 //!
-//! Every line on its standard input is answered with `live N`, the bytes of heap that are allocated and not yet freed.
+//! Every line on its standard input is answered with `live N allocations M`: the bytes of heap that are allocated and not yet freed,
+//! and how often memory was asked for since the start.
 
 use std::{
     alloc::System,
@@ -18,7 +19,11 @@ fn main() -> ExitCode {
     thread::spawn(|| {
         for _ in stdin().lines().map_while(Result::ok) {
             let heap = HEAP.stats();
-            println!("live {}", heap.bytes_allocated - heap.bytes_deallocated);
+            println!(
+                "live {} allocations {}",
+                heap.bytes_allocated - heap.bytes_deallocated,
+                heap.allocations + heap.reallocations
+            );
         }
     });
     example::run().report()

@@ -7,25 +7,26 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
 /// Holds back what is written until a read has to wait.
 #[derive(Debug)]
-pub struct Corked<S> {
-    stream: S,
+pub struct Corked {
+    stream: TcpStream,
     held: Vec<u8>,
     /// How much of it the stream has taken.
     written: usize,
 }
 
-impl<S> Corked<S> {
+impl Corked {
     /// Nothing is held yet, and no memory for it.
-    pub fn new(stream: S) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         Self { stream, held: Vec::new(), written: 0 }
     }
-}
 
-impl<S: AsyncWrite + Unpin> Corked<S> {
     fn poll_release(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.held.len() {
             match Pin::new(&mut self.stream).poll_write(context, &self.held[self.written..]) {
@@ -45,7 +46,7 @@ impl<S: AsyncWrite + Unpin> Corked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
+impl AsyncRead for Corked {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -61,7 +62,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
+/// A last Close frame: nobody reads after it.
+impl Drop for Corked {
+    fn drop(&mut self) {
+        if self.written < self.held.len() {
+            let _ = self.stream.try_write(&self.held[self.written..]);
+        }
+    }
+}
+
+impl AsyncWrite for Corked {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.held.len() >= MOST_BYTES {
             std::task::ready!(self.poll_release(context))?;

@@ -1,0 +1,155 @@
+//! What is measured: the floors, ours, and its peers; how each is built, started, and asked for a WebSocket.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{cargo::Cargo, load::Protocol, peers};
+
+#[derive(Args, Clone)]
+#[group(skip)] // its name is that of the options around it
+pub(crate) struct Options {
+    /// Measure other libraries, too: builds bench/peers and installs `ws` for Node
+    #[arg(long)]
+    pub(crate) peers: bool,
+    /// An echo server on uWebSockets, built from bench/peers/uwebsockets/echo.cpp
+    #[arg(long, value_name = "PATH")]
+    pub(crate) uws: Option<PathBuf>,
+    /// Measure this echo server, run as `PATH ADDR --threads 1`, in place of ours; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Vec<PathBuf>,
+    /// The raw TCP echo that the others are compared with [default: this package's, on tokio]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) raw: Option<PathBuf>,
+    /// Only servers with these names (and the raw echo), as the tables show them
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// The profile to build with; figures are worth something with `release` alone
+    #[arg(long, default_value = "release")]
+    pub(crate) profile: String,
+}
+
+/// A server to be measured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) command: Vec<OsString>,
+    pub(crate) protocol: Protocol,
+    /// Of the URL that is asked for.
+    pub(crate) path: &'static str,
+}
+
+impl Server {
+    fn new(name: &str, program: &Path, arguments: &[&str]) -> Server {
+        let command =
+            [program.as_os_str().to_owned()].into_iter().chain(arguments.iter().map(OsString::from)).collect();
+        Server { name: name.into(), command, protocol: Protocol::WebSocket, path: "/" }
+    }
+
+    fn raw(name: &str, program: &Path) -> Server {
+        Server { protocol: Protocol::Raw, ..Server::new(name, program, ON_ANY_PORT) }
+    }
+}
+
+impl Options {
+    pub(crate) fn cargo(&self) -> Cargo {
+        Cargo { profile: self.profile.clone() }
+    }
+
+    /// The raw echo first, with which the others are compared.
+    pub(crate) fn echo_servers(&self) -> Result<Vec<Server>> {
+        let cargo = self.cargo();
+        let mut servers = Vec::new();
+        match &self.raw {
+            Some(path) => servers.push(Server::raw("raw", path)),
+            None => servers.push(Server::raw("raw", &cargo.own("raw_echo")?)),
+        }
+        if self.server.is_empty() {
+            servers.push(Server::raw("raw mio", &cargo.own("raw_mio")?));
+        }
+        servers.extend(self.websocket_servers()?);
+        if !self.only.is_empty() {
+            if let Some(unknown) = self.only.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
+                let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+                bail!("there is no {unknown:?}; there are: {}", names.join(", "));
+            }
+            let mut first = true;
+            servers.retain(|server| std::mem::take(&mut first) || self.only.contains(&server.name));
+        }
+        Ok(servers)
+    }
+
+    /// Without the floors.
+    pub(crate) fn websocket_servers(&self) -> Result<Vec<Server>> {
+        let cargo = self.cargo();
+        let mut servers: Vec<Server> = Vec::new();
+        for path in &self.server {
+            let name = name(path, servers.iter().map(|server| server.name.as_str()));
+            servers.push(Server::new(&name, path, ON_ANY_PORT));
+        }
+        if servers.is_empty() {
+            servers.push(Server::new("openline", &cargo.example("echo_server")?, ON_ANY_PORT));
+            servers.push(self.serve("openline serve", "/test")?);
+        }
+        if let Some(path) = &self.uws {
+            servers.push(Server::new("uWebSockets", path, ON_ANY_PORT));
+        }
+        if self.peers {
+            for (name, path) in peers::build(&self.profile)? {
+                servers.push(Server::new(name, &path, ON_ANY_PORT));
+            }
+            servers.push(Server { command: peers::node()?, ..Server::new("ws (Node)", Path::new("node"), &[]) });
+        }
+        Ok(servers)
+    }
+
+    /// The product, with room for every cell.
+    pub(crate) fn serve(&self, name: &str, path: &'static str) -> Result<Server> {
+        let arguments = [
+            "serve",
+            "--listen=127.0.0.1:0",
+            "--threads=1",
+            "--max-connections=1000000",
+            "--max-message-bytes=32MiB",
+            "--max-frame-bytes=32MiB",
+            "--max-output-bytes=64MiB",
+            "--log-level=error",
+        ];
+        Ok(Server { path, ..Server::new(name, &self.cargo().product()?, &arguments) })
+    }
+}
+
+/// The name of the file, numbered if another server has it: two builds of one program are often compared.
+fn name<'a>(path: &Path, taken: impl Iterator<Item = &'a str>) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    match taken.filter(|name| name.split('#').next() == Some(&stem)).count() {
+        0 => stem,
+        others => format!("{stem}#{}", others + 1),
+    }
+}
+
+/// One with this name, for what is measured of it alone.
+pub(crate) fn named<'a>(servers: &'a [Server], name: &str) -> Result<&'a Server> {
+    servers.iter().find(|server| server.name == name).with_context(|| format!("there is no {name}"))
+}
+
+/// One address, a port of its choice, one thread.
+const ON_ANY_PORT: &[&str] = &["127.0.0.1:0", "--threads", "1"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_builds_of_one_server_are_told_apart() {
+        let mut names = vec!["raw".to_owned()];
+        for path in ["old/echo_server", "new/echo_server", "newer/echo_server", "echo"] {
+            names.push(name(Path::new(path), names.iter().map(String::as_str)));
+        }
+        assert_eq!(names, ["raw", "echo_server", "echo_server#2", "echo_server#3", "echo"]);
+    }
+}
