@@ -52,6 +52,7 @@ mod listener;
 mod opening;
 mod part;
 mod pool;
+mod reconnect;
 mod seed;
 mod split;
 mod websocket;
@@ -72,6 +73,7 @@ pub use openline_proto::{
     SharedMessage, Text, TimedOut, deflate, handshake,
 };
 pub use part::Part;
+pub use reconnect::{Attempt, Backoff, End, Event, Lost, Opened, QueueFull, Reconnecting, Verdict};
 pub use split::{Receiver, Sender};
 #[cfg(feature = "hyper")]
 pub use upgrade::{Upgrade, upgrade};
