@@ -4,7 +4,8 @@
 //! Config ─▶ Server::bind ─▶ Server ─▶ .serve(order) ─▶ Farewell
 //!                             │
 //!   listen: accept ─▶ edge: one connection ─┬─▶ hyper: the page, and refusals
-//!                        │                  └─▶ demo: /test, /chat, /increment, on `openline::WebSocket`
+//!                        │                  ├─▶ demo: /test, /chat, /increment, on `openline::WebSocket`
+//!                        │                  └─▶ doors: /c/<channel>, by WebSocket, event stream, polling or POST
 //!                        ▼
 //!                     knock: who may
 //! ```
@@ -14,11 +15,13 @@
 pub mod cli;
 mod config;
 mod demo;
+mod doors;
 mod edge;
 pub mod exit;
 pub mod knock;
 mod lines;
 mod listen;
+mod routes;
 mod server;
 mod shutdown;
 mod site;

@@ -1,7 +1,9 @@
-//! Every open line (an accepted WebSocket), so that all of them can be told to close.
+//! Every open line (an accepted WebSocket, an event stream, a poll that waits), so that all of them can be told to close.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use openline::proto::CloseCode;
 use tokio::sync::{oneshot, watch};
@@ -90,6 +92,16 @@ impl Line {
         match (&mut self.told).await {
             Ok(goodbye) => goodbye,
             Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Line {
+    /// The same for code without `async`.
+    pub(crate) fn poll_told_to_close(&mut self, cx: &mut Context<'_>) -> Poll<Goodbye> {
+        match Pin::new(&mut self.told).poll(cx) {
+            Poll::Ready(Ok(goodbye)) => Poll::Ready(goodbye),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
 }

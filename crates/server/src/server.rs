@@ -108,6 +108,8 @@ impl Server {
             let follow = tls::follow(tls.clone(), acceptor.clone());
             tokio::spawn(listening.clone().run_until_cancelled_owned(follow));
         }
+        let sweeping = site.clone();
+        tokio::spawn(alive.clone().run_until_cancelled_owned(async move { sweeping.channels.sweep().await }));
         let _stop_listening = listening.clone().drop_guard();
 
         let order = order.await;

@@ -9,10 +9,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::demo::{Demo, Endpoint};
+use crate::demo::Demo;
+use crate::doors::Channels;
 use crate::edge::{answer, path};
 use crate::knock::Reach;
 use crate::lines::Lines;
+use crate::routes::Endpoint;
 
 /// Newcomers over the cap that are told so at the same time. More than these are dropped without a word: a refusal holds
 /// a file descriptor, too.
@@ -27,6 +29,7 @@ pub(crate) struct Site {
     pub(crate) demo: Demo,
     /// With TLS, what accepts it.
     pub(crate) tls: Option<Acceptor>,
+    pub(crate) channels: Channels,
     /// One permit per connection.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) refusals: Arc<Semaphore>,
@@ -40,6 +43,7 @@ impl Site {
             lines: Lines::new(),
             demo: Demo::default(),
             tls,
+            channels: Channels::new(),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             closing: CancellationToken::new(),
@@ -54,8 +58,8 @@ impl Site {
             return Err(Box::new(answer::closing()));
         }
         self.config.knock.admit(request, reach).map_err(|refusal| Box::new(answer::refused(&refusal)))?;
-        // The query is the application's, and the demo has no use for one.
         let path = path::normalise(request.uri().path());
-        Endpoint::at(&path).ok_or_else(|| Box::new(answer::not_found(&path)))
+        let endpoint = Endpoint::at(&path, request.uri()).ok_or_else(|| Box::new(answer::not_found(&path)))?;
+        Ok(endpoint?)
     }
 }

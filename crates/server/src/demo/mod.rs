@@ -11,19 +11,12 @@ use openline::proto::handshake::{Acceptance, Offer};
 use openline::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::page::Asset;
 use crate::edge::answer::text;
 use crate::site::Site;
 
 /// What a 404 and the start of the program say.
-pub(crate) const OVERVIEW: &str = "There are / (a page), and for WebSockets /test, /chat and /increment.";
-
-/// What is at a path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Endpoint {
-    Page(&'static Asset),
-    Socket(Socket),
-}
+pub(crate) const OVERVIEW: &str =
+    "There are / (a page), for WebSockets /test, /chat and /increment, and channels at /c/NAME.";
 
 /// What speaks WebSocket.
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +26,6 @@ pub(crate) enum Socket {
     Increment,
 }
 
-impl Endpoint {
-    /// Exactly there: `/test/` is somewhere else.
-    pub(crate) fn at(path: &str) -> Option<Self> {
-        match path {
-            "/test" => Some(Self::Socket(Socket::Test)),
-            "/chat" => Some(Self::Socket(Socket::Chat)),
-            "/increment" => Some(Self::Socket(Socket::Increment)),
-            _ => Asset::at(path).map(Self::Page),
-        }
-    }
-}
-
 /// What the lines of the demo share.
 #[derive(Debug, Default)]
 pub(crate) struct Demo {
@@ -52,6 +33,16 @@ pub(crate) struct Demo {
 }
 
 impl Socket {
+    /// Exactly there: `/test/` is somewhere else.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/test" => Some(Self::Test),
+            "/chat" => Some(Self::Chat),
+            "/increment" => Some(Self::Increment),
+            _ => None,
+        }
+    }
+
     /// Decides about an opening handshake.
     pub(crate) fn accept(self, offer: &Offer) -> Result<Acceptance, Box<Response<Bytes>>> {
         match self {

@@ -24,6 +24,7 @@ use http::{Request, Version};
 use openline::http1::{HeadError, HeadLimits, RequestReader};
 use openline::proto::handshake::asks_for_websocket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::stall::Stall;
@@ -51,6 +52,8 @@ pub(super) struct HeadGuard<S> {
     next: Next,
     reader: RequestReader,
     end: Option<End>,
+    /// Somebody wants to know when the peer hangs up.
+    gone: Option<CancellationToken>,
     read_stall: Stall,
     write_stall: Stall,
 }
@@ -99,6 +102,7 @@ impl<S> HeadGuard<S> {
             limits,
             write_timeout: config.line.write_timeout,
             end: None,
+            gone: None,
             read_stall: Stall::default(),
             write_stall: Stall::default(),
         }
@@ -108,6 +112,11 @@ impl<S> HeadGuard<S> {
     pub(super) fn into_end(mut self) -> (Option<End>, Bytes, S) {
         self.buffer.advance(self.verified);
         (self.end, self.buffer.freeze(), self.io)
+    }
+
+    /// Cancelled when the peer ends its direction: what waits for news on its behalf need not any more.
+    pub(super) fn gone(&mut self) -> CancellationToken {
+        self.gone.get_or_insert_default().clone()
     }
 
     /// Whether hyper has something to read.
@@ -216,24 +225,44 @@ impl<S: AsyncRead + Unpin> HeadGuard<S> {
             if self.verified > 0 || self.end.is_some() {
                 return Poll::Ready(Ok(()));
             }
-            let mut chunk = [0; READ_BYTES];
-            let mut chunk = ReadBuf::new(&mut chunk);
-            match Pin::new(&mut self.io).poll_read(cx, &mut chunk)? {
-                Poll::Ready(()) if chunk.filled().is_empty() => self.end = Some(self.end_of_file()),
-                Poll::Ready(()) => {
-                    // The deadline of a head counts from its first byte, not from the last answer.
-                    if self.buffer.is_empty() && matches!(self.next, Next::LaterHead) {
-                        self.read_stall.ended();
-                    }
-                    self.buffer.extend_from_slice(chunk.filled());
-                }
-                Poll::Pending => {
-                    let (limit, end) = self.patience();
-                    ready!(self.read_stall.poll(limit, cx));
-                    self.end = Some(end());
-                }
+            if self.poll_more(cx)?.is_pending() {
+                let (limit, end) = self.patience();
+                ready!(self.read_stall.poll(limit, cx));
+                self.end = Some(end());
             }
         }
+    }
+
+    /// Reads once: more bytes, or the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut chunk = [0; READ_BYTES];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut chunk))?;
+        if chunk.filled().is_empty() {
+            self.end = Some(self.end_of_file());
+            if let Some(gone) = &self.gone {
+                gone.cancel();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        // The deadline of a head counts from its first byte, not from the last answer.
+        if self.buffer.is_empty() && matches!(self.next, Next::LaterHead) {
+            self.read_stall.ended();
+        }
+        self.buffer.extend_from_slice(chunk.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// While an answer goes out, hyper does not read. Somebody must, to see whether the peer is still there.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.verify();
+        while self.gone.is_some() && self.verified == 0 && self.end.is_none() {
+            if self.poll_more(cx)?.is_pending() {
+                break;
+            }
+            self.verify();
+        }
+        Ok(())
     }
 }
 
@@ -260,7 +289,7 @@ impl<S: AsyncWrite + Unpin> HeadGuard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.unless_stalled(written, cx)
@@ -281,7 +310,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.unless_stalled(flushed, cx)
+        let flushed = self.unless_stalled(flushed, cx)?;
+        self.look_ahead(cx)?;
+        flushed.map(Ok)
     }
 
     /// Only flushes: when hyper is done the connection is still needed, for the answer to what ended the guard.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,22 +14,30 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::answer;
 use super::guard::HeadGuard;
 use super::visitor::{Visitor, introduce};
-use crate::demo::Endpoint;
+use crate::doors::{self, Target};
 use crate::knock::Reach;
+use crate::routes::Endpoint;
 use crate::site::Site;
 
 /// hyper's smallest allowed buffer is 8 KiB. A head that we let pass must fit as well.
 const MIN_BUFFER_BYTES: usize = 64 << 10;
 
 /// Answers requests until the guard shows no more of them, or the connection ends by itself. `None`: it broke.
-pub(super) async fn serve<S>(guard: HeadGuard<S>, visitor: &Visitor, site: &Arc<Site>) -> Option<HeadGuard<S>>
+pub(super) async fn serve<S>(mut guard: HeadGuard<S>, visitor: &Visitor, site: &Arc<Site>) -> Option<HeadGuard<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let gone = guard.gone();
     let service = service_fn(|mut request| {
         introduce(&mut request, visitor);
-        let answer = respond(&request, visitor.reach, site).map(Full::new);
-        async { Ok::<_, Infallible>(answer) }
+        let gone = gone.clone();
+        let decided = decide(request, visitor.reach, site);
+        async move {
+            Ok::<_, Infallible>(match decided {
+                Decided::Answer(answer) => doors::full(*answer),
+                Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await,
+            })
+        }
     });
     let mut connection = http1::Builder::new()
         // The EOF that the guard shows means "no more requests", and not "the peer is gone": what is owed is finished.
@@ -55,15 +63,24 @@ where
     }
 }
 
-fn respond<B>(request: &Request<B>, reach: Reach, site: &Site) -> Response<Bytes> {
-    let endpoint = match site.admit(request, reach) {
+/// What becomes of a request.
+enum Decided {
+    Answer(Box<Response<Bytes>>),
+    Channels(Box<Request<Incoming>>, Target),
+}
+
+/// At once, and dropping the request if nobody reads its body: so hyper knows, when it writes the answer, that the body will
+/// not be read.
+fn decide(request: Request<Incoming>, reach: Reach, site: &Site) -> Decided {
+    let endpoint = match site.admit(&request, reach) {
         Ok(endpoint) => endpoint,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return Decided::Answer(refusal),
     };
-    match (endpoint, request.method()) {
+    Decided::Answer(Box::new(match (endpoint, request.method()) {
+        (Endpoint::Channels(target), _) => return Decided::Channels(Box::new(request), target),
         (Endpoint::Page(asset), &Method::GET | &Method::HEAD) => asset.respond(request.headers()),
         (Endpoint::Page(_), _) => answer::method_not_allowed("GET, HEAD"),
-        (Endpoint::Socket(_), &Method::GET | &Method::HEAD) => answer::upgrade_required(request.uri().path()),
-        (Endpoint::Socket(_), _) => answer::method_not_allowed("GET"),
-    }
+        (Endpoint::Demo(_), &Method::GET | &Method::HEAD) => answer::upgrade_required(request.uri().path()),
+        (Endpoint::Demo(_), _) => answer::method_not_allowed("GET"),
+    }))
 }

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use openline::proto::Role;
 use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection};
-use openline::{WebSocket, http1};
+use openline::{Error, WebSocket, http1};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::answer;
 use super::visitor::{Visitor, introduce};
-use crate::demo::{Endpoint, Socket};
+use crate::demo::Place;
+use crate::doors::websocket::Visit;
 use crate::knock::Reach;
+use crate::routes::Endpoint;
 use crate::site::Site;
 
 /// `leftover`: what the peer sent behind the head, already frames.
@@ -27,27 +29,26 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     introduce(&mut request, &visitor);
-    let (endpoint, response, negotiated) = match decide(&request, visitor.reach, site) {
+    let (guest, response, negotiated) = match decide(&request, visitor.reach, site) {
         Ok(decision) => decision,
         Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
     };
     drop(request);
     let mut line = site.lines.open();
-    let place = endpoint.enter(site);
     stream.write_all(&response).await?;
     drop(response);
     let mut socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
     drop((leftover, negotiated));
     let Visitor { peer, certificate, .. } = visitor;
     match certificate {
-        Some(client) => tracing::debug!(%peer, client = %client.fingerprint(), ?endpoint, "a line opened"),
-        None => tracing::debug!(%peer, ?endpoint, "a line opened"),
+        Some(client) => tracing::debug!(%peer, client = %client.fingerprint(), "a line opened"),
+        None => tracing::debug!(%peer, "a line opened"),
     }
     // The endpoint has the line until either ends, or until the server does.
     let ended = tokio::select! {
         biased;
         goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
-        ended = place.run(&mut socket) => ended,
+        ended = guest.run(&mut socket, site) => ended,
     };
     match ended {
         Ok(()) => tracing::debug!(%peer, "the line closed"),
@@ -56,18 +57,55 @@ where
     Ok(())
 }
 
-/// Who answers, the head of the response, and what was agreed on.
-fn decide(
+/// Whoever has a line, by what it came for.
+#[derive(Debug)]
+enum Guest<'a> {
+    Demo(Place<'a>),
+    Channels(Box<Visit>),
+}
+
+impl Guest<'_> {
+    /// Serves an open line until it ends.
+    async fn run<S>(self, socket: &mut WebSocket<S>, site: &Site) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self {
+            Self::Demo(place) => place.run(socket).await,
+            Self::Channels(visit) => visit.run(socket, site).await,
+        }
+    }
+}
+
+/// Lets a guest in, with the head of the response and what was agreed on. It has its place before the handshake is
+/// answered: whoever reads the answer is in.
+fn decide<'a>(
     request: &Request<()>,
     reach: Reach,
-    site: &Site,
-) -> Result<(Socket, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
+    site: &'a Site,
+) -> Result<(Guest<'a>, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
-    let Endpoint::Socket(endpoint) = site.admit(request, reach)? else {
-        return Err(Box::new(answer::not_found(request.uri().path())));
+    let endpoint = site.admit(request, reach)?;
+    let read = || Offer::read(request).map_err(rejected);
+    let (offer, acceptance) = match &endpoint {
+        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path()))),
+        Endpoint::Demo(socket) => {
+            let offer = read()?;
+            let acceptance = socket.accept(&offer)?;
+            (offer, acceptance)
+        }
+        Endpoint::Channels(_) => (read()?, Acceptance::default()),
     };
-    let offer = Offer::read(request).map_err(rejected)?;
-    let acceptance = Acceptance { deflate: site.config.deflate.clone(), ..endpoint.accept(&offer)? };
-    let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
-    Ok((endpoint, http1::encode_response(&response), negotiated))
+    let acceptance = Acceptance { deflate: site.config.deflate.clone(), ..acceptance };
+    let (mut response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
+    let guest = match endpoint {
+        Endpoint::Demo(socket) => Guest::Demo(socket.enter(site)),
+        Endpoint::Channels(target) => {
+            let visit = Visit::begin(request, target, site)?;
+            response = visit.announce(response);
+            Guest::Channels(Box::new(visit))
+        }
+        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path()))),
+    };
+    Ok((guest, http1::encode_response(&response), negotiated))
 }

@@ -1,0 +1,82 @@
+//! The channels of a server: the hub, who may do what, and the time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use openline_hub::{
+    ChannelName, Draft, Hub, Limits, Member, Namespaces, Outbox, Position, PublishError, Published, ReadError,
+    Subscribe, SubscribeError, Subscribed, Window,
+};
+use tokio::time::sleep;
+
+use super::encoded::Encoded;
+
+/// All channels.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    hub: Hub<Encoded>,
+}
+
+/// A shard of the hub is swept this often: with 64 of them, all of them every 6 s.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
+impl Channels {
+    pub(crate) fn new() -> Self {
+        // An epoch must be one that no earlier life of the server had: the hasher's keys are the system's entropy.
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SystemTime::now());
+        Self { hub: Hub::new(Namespaces::default(), Limits::default(), seed) }
+    }
+
+    /// Forgets what is too old, for ever.
+    pub(crate) async fn sweep(&self) {
+        let mut shard = 0;
+        loop {
+            shard = if self.hub.sweep(shard, now()) { shard + 1 } else { 0 };
+            sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> Arc<Outbox<Encoded>> {
+        self.hub.outbox()
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        channel: &ChannelName,
+        outbox: &Arc<Outbox<Encoded>>,
+        tag: u32,
+        after: Option<Position>,
+        member: Option<Arc<Member>>,
+    ) -> Result<Subscribed<Encoded>, SubscribeError> {
+        let subscribe = Subscribe { tag, after, member, ..Subscribe::default() };
+        self.hub.subscribe(channel, outbox, subscribe, now())
+    }
+
+    pub(crate) fn publish(&self, channel: &ChannelName, draft: Draft<'_>) -> Result<Published, PublishError> {
+        let unix_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
+        self.hub.publish(channel, Draft { unix_ms, ..draft }, now())
+    }
+
+    pub(crate) fn window(
+        &self,
+        channel: &ChannelName,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Window<Encoded>, ReadError> {
+        self.hub.history(channel, after, limit, now())
+    }
+
+    pub(crate) fn clear(&self, channel: &ChannelName) {
+        self.hub.clear_history(channel);
+    }
+
+    /// The longest payload that a channel takes.
+    pub(crate) fn max_publication_bytes(&self, channel: &ChannelName) -> Option<usize> {
+        self.hub.settings(channel).map(|settings| settings.max_publication_bytes)
+    }
+}
+
+/// The time as the runtime's timers see it, so that tests can turn it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

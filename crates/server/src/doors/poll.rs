@@ -1,0 +1,101 @@
+//! The recent past of channels, and waiting for what comes next: one JSON object for each request.
+//!
+//! `{"publications":[…],"next":…}`, and `"gaps":[…]` when something is missing: each a channel, why, and from where to go
+//! on. `next` is what to send as `?after=` next time; a request that carries it can be answered by any server.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use openline_hub::{Position, Window};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{json, not_read, not_subscribed, with_position};
+use super::encoded::{self, Encoded};
+use super::{Body, Target, full, json as objects};
+use crate::site::Site;
+
+type Answered = Result<Response<Body>, Box<Response<Bytes>>>;
+
+/// What is there; with `?wait=`, if that is nothing, what comes within that time.
+pub(super) async fn get<B>(
+    request: &Request<B>,
+    target: &Target,
+    site: &Arc<Site>,
+    gone: CancellationToken,
+) -> Answered {
+    let mut after = target.after(request.headers())?;
+    if let Some(wait) = target.wait() {
+        // Who waits without a position waits for what comes from now on, and not for what was.
+        for (channel, after) in target.channels.iter().zip(&mut after) {
+            let top = || site.channels.window(channel, None, 0).map(|window| window.top);
+            *after = Some(after.map_or_else(top, Ok).map_err(not_read)?);
+        }
+        // Whatever ends the wait, what is there then is the answer.
+        let mut line = site.lines.open();
+        tokio::select! {
+            news = timeout(wait, news(target, &after, site)) => news.unwrap_or(Ok(()))?,
+            _ = line.told_to_close() => {}
+            () = gone.cancelled() => {}
+        }
+    }
+    let mut windows = Vec::new();
+    for (channel, after) in target.channels.iter().zip(after) {
+        windows.push(site.channels.window(channel, after, target.limit()).map_err(not_read)?);
+    }
+    Ok(full(shown(target, &windows)))
+}
+
+/// The newest position.
+pub(super) fn head(target: &Target, site: &Arc<Site>) -> Answered {
+    let mut windows = Vec::new();
+    for channel in &target.channels {
+        windows.push(site.channels.window(channel, None, target.limit()).map_err(not_read)?);
+    }
+    Ok(full(shown(target, &windows)))
+}
+
+/// Waits until there is something after one of the positions, or something missing.
+async fn news(target: &Target, after: &[Option<Position>], site: &Arc<Site>) -> Result<(), Box<Response<Bytes>>> {
+    let outbox = site.channels.outbox();
+    let mut subscriptions = Vec::new();
+    for (channel, after) in target.channels.iter().zip(after) {
+        let subscribed = site.channels.subscribe(channel, &outbox, 0, None, None).map_err(not_subscribed)?;
+        let is_there = after.is_some_and(|after| after != subscribed.position);
+        subscriptions.push(subscribed.subscription);
+        if is_there {
+            return Ok(());
+        }
+    }
+    let mut taken = Vec::new();
+    // However it ends (even too much at once), there is something.
+    std::future::poll_fn(|cx| match outbox.poll_take(cx, 1, &mut taken) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    Ok(())
+}
+
+fn shown(target: &Target, windows: &[Window<Encoded>]) -> Response<Bytes> {
+    let (mut publications, mut gaps, mut next) = (Vec::new(), Vec::new(), Vec::new());
+    for (channel, window) in target.channels.iter().zip(windows) {
+        let epoch = window.top.epoch;
+        let objects = window.publications.iter().map(|one| encoded::object(one, channel, epoch));
+        publications.extend(objects.map(|object| String::from_utf8_lossy(object)));
+        gaps.extend(window.gap.map(|gap| objects::gap(gap, channel, window.next)));
+        next.push(window.next.to_string());
+    }
+    let gaps = match gaps.is_empty() {
+        true => String::new(),
+        false => format!(r#","gaps":[{}]"#, gaps.join(",")),
+    };
+    let object = format!("{{\"publications\":[{}],\"next\":\"{}\"{gaps}}}\n", publications.join(","), next.join(","));
+    let response = json(StatusCode::OK, object);
+    match windows {
+        [window] => with_position(response, window.next),
+        _ => response,
+    }
+}

@@ -1,0 +1,193 @@
+//! Event streams (HTML, "Server-sent events"): what `EventSource` reads.
+//!
+//! The id of an event is the position (for several channels: the positions, in their order), so a browser that comes back
+//! resumes by itself. Something missing is an event `gap`; how payloads look is said at [`encoded::event`].
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use openline_hub::{Delivery, Outbox, Position, Publication, Recovery, Subscription, TooSlow};
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::answer::{not_subscribed, with_position};
+use super::encoded::{self, Encoded, push_data};
+use super::{Body, Target, json};
+use crate::lines::Line;
+use crate::site::Site;
+
+/// Something is said this often, so that nobody in between takes the silence for the end.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// A browser that loses us comes back after this time.
+const RETRY_MS: u64 = 2_000;
+
+/// When the server ends, they come back within this time, and not all at once.
+const RETURN_WITHIN_MS: u64 = 5_000;
+
+/// Taken out of the outbox at once, about: what is written by one system call.
+const TAKE_BYTES: usize = 16 << 10;
+
+pub(super) fn open<B>(
+    request: &Request<B>,
+    target: &Target,
+    site: &Arc<Site>,
+    gone: CancellationToken,
+) -> Result<Response<Body>, Box<Response<Bytes>>> {
+    let after = target.after(request.headers())?;
+    let outbox = site.channels.outbox();
+    let mut stream = Stream {
+        positions: Vec::new(),
+        several: target.several,
+        ready: VecDeque::new(),
+        subscriptions: Vec::new(),
+        comment: Box::pin(sleep(COMMENT_EVERY)),
+        gone: Box::pin(gone.cancelled_owned()),
+        line: site.lines.open(),
+        outbox,
+        ended: false,
+    };
+    stream.ready.push_back(Bytes::from(format!("retry: {RETRY_MS}\n")));
+    let mut begun = Vec::new();
+    for (tag, (channel, after)) in target.channels.iter().zip(after).enumerate() {
+        let subscribed =
+            site.channels.subscribe(channel, &stream.outbox, tag as u32, after, None).map_err(not_subscribed)?;
+        stream.subscriptions.push(subscribed.subscription);
+        // While it is caught up, a client's position is the one that it came with.
+        let from = if matches!(subscribed.recovery, Recovery::Complete(_)) { after } else { None };
+        stream.positions.push(from.unwrap_or(subscribed.position));
+        begun.push((subscribed.position, subscribed.recovery));
+    }
+    for (tag, (position, recovery)) in begun.into_iter().enumerate() {
+        match recovery {
+            Recovery::Live => {}
+            Recovery::Complete(missed) => missed.iter().for_each(|one| stream.event(tag, one)),
+            Recovery::Gap(gap) => {
+                let gap = json::gap(gap, stream.subscriptions[tag].channel(), position);
+                stream.say("gap", &gap);
+            }
+        }
+    }
+    // An id without data is not an event, and is remembered: whoever is cut off before the first one misses nothing.
+    let id = stream.id();
+    stream.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
+    let position = stream.positions[0];
+    let mut response = Response::new(stream.boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // Neither kept, nor held back: nginx buffers answers unless they say this.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(if target.several { response } else { with_position(response, position) })
+}
+
+/// The body of an event stream.
+struct Stream {
+    outbox: Arc<Outbox<Encoded>>,
+    subscriptions: Vec<Subscription<Encoded>>,
+    /// Of each channel, what was said last.
+    positions: Vec<Position>,
+    several: bool,
+    /// Said, and not written yet.
+    ready: VecDeque<Bytes>,
+    comment: Pin<Box<Sleep>>,
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
+    line: Line,
+    ended: bool,
+}
+
+impl Stream {
+    fn id(&self) -> String {
+        let positions: Vec<_> = self.positions.iter().map(Position::to_string).collect();
+        positions.join(",")
+    }
+
+    fn event(&mut self, tag: usize, publication: &Publication<Encoded>) {
+        let epoch = self.positions[tag].epoch;
+        self.positions[tag].offset = publication.offset;
+        if !self.several {
+            self.ready.push_back(encoded::event(publication, epoch).clone());
+            return;
+        }
+        let object = encoded::object(publication, self.subscriptions[tag].channel(), epoch);
+        let mut event = format!("id: {}\n", self.id());
+        // JSON may have carriage returns only between its tokens, where any white space will do.
+        push_data(&mut event, &String::from_utf8_lossy(object).replace('\r', " "));
+        event.push('\n');
+        self.ready.push_back(event.into());
+    }
+
+    fn say(&mut self, name: &str, data: &str) {
+        let mut event = format!("id: {}\nevent: {name}\n", self.id());
+        push_data(&mut event, data);
+        event.push('\n');
+        self.ready.push_back(event.into());
+    }
+
+    fn deliver(&mut self, delivery: Delivery<Encoded>) {
+        let Delivery::Publication { tag, publication, skipped } = delivery else { return };
+        let tag = tag as usize;
+        if skipped > 0 {
+            // From before this one, so that whoever is cut off here is told of it again.
+            let channel = json::string(self.subscriptions[tag].channel().as_str());
+            let data = format!(r#"{{"channel":{channel},"gap":"slow","skipped":{skipped}}}"#);
+            self.say("gap", &data);
+        }
+        self.event(tag, &publication);
+    }
+
+    /// The last words: when to come back.
+    fn end(&mut self, within_ms: u64) {
+        self.ended = true;
+        self.ready.push_back(Bytes::from(format!("retry: {within_ms}\n\n")));
+    }
+}
+
+impl hyper::body::Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let stream = &mut *self;
+        loop {
+            if !stream.ready.is_empty() {
+                stream.comment.as_mut().reset(tokio::time::Instant::now() + COMMENT_EVERY);
+                let bytes = if stream.ready.len() == 1 {
+                    stream.ready.pop_front().unwrap_or_default()
+                } else {
+                    stream.ready.drain(..).flatten().collect()
+                };
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if stream.ended || stream.gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if stream.line.poll_told_to_close(cx).is_ready() {
+                let spread = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+                stream.end(1 + spread % RETURN_WITHIN_MS);
+                continue;
+            }
+            let mut taken = Vec::new();
+            match stream.outbox.poll_take(cx, TAKE_BYTES, &mut taken) {
+                Poll::Ready(Ok(())) => taken.into_iter().for_each(|delivery| stream.deliver(delivery)),
+                // It comes back with its last position, and is told what it missed or that it cannot be.
+                Poll::Ready(Err(TooSlow)) => stream.end(RETRY_MS),
+                Poll::Pending if stream.comment.as_mut().poll(cx).is_ready() => {
+                    stream.ready.push_back(Bytes::from_static(b":\n\n"));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

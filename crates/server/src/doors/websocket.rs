@@ -1,0 +1,173 @@
+//! A WebSocket on a channel: what is published, as it is, and what the client sends is published.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use openline::proto::{Close, CloseCode, Message};
+use openline::{Error, SendError, WebSocket};
+use openline_hub::{Delivery, Draft, Format, Outbox, PublishError, Recovery, Subscribed, TooSlow};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Target;
+use super::answer::{not_subscribed, with_position};
+use super::encoded::{self, Encoded};
+use super::json;
+use crate::site::Site;
+
+/// Too much waited: come back and say what was seen last.
+const TOO_SLOW: u16 = 4008;
+
+/// Something is missing. The reason says of which channel, why, and from where to go on.
+const GAP: u16 = 4010;
+
+/// Taken out of the outbox at once, about: what is written by one system call.
+const TAKE_BYTES: usize = 16 << 10;
+
+/// A client that has its place in the channels, and was not told yet.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    target: Target,
+    outbox: Arc<Outbox<Encoded>>,
+    subscribed: Vec<Subscribed<Encoded>>,
+}
+
+impl Visit {
+    /// Subscribes, before the handshake is answered: whoever reads the answer misses nothing from then on.
+    pub(crate) fn begin<B>(request: &Request<B>, target: Target, site: &Site) -> Result<Self, Box<Response<Bytes>>> {
+        let after = target.after(request.headers())?;
+        let outbox = site.channels.outbox();
+        let mut subscribed = Vec::new();
+        for (tag, (channel, after)) in target.channels.iter().zip(after).enumerate() {
+            let one = site.channels.subscribe(channel, &outbox, tag as u32, after, None);
+            subscribed.push(one.map_err(not_subscribed)?);
+        }
+        Ok(Self { target, outbox, subscribed })
+    }
+
+    /// Says in the answer to the handshake where the client comes in.
+    pub(crate) fn announce(&self, response: Response<()>) -> Response<()> {
+        match &self.subscribed[..] {
+            [one] => with_position(response, one.position),
+            _ => response,
+        }
+    }
+
+    /// Serves an open line until it ends.
+    pub(crate) async fn run<S>(mut self, socket: &mut WebSocket<S>, site: &Site) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        for one in &self.subscribed {
+            if let Recovery::Gap(gap) = one.recovery {
+                let reason = if self.target.several {
+                    json::gap(gap, one.subscription.channel(), one.position)
+                } else {
+                    format!("gap: {}; go on from {}", gap.name(), one.position)
+                };
+                return socket.close(code(GAP), &reason).await.map(drop);
+            }
+        }
+        let outbox = self.outbox.clone();
+        let too_slow = poll_fn(|cx| outbox.poll_too_slow(cx));
+        let ended = tokio::select! {
+            biased;
+            () = too_slow => None,
+            ended = self.talk(socket, site) => Some(ended),
+        };
+        match ended {
+            Some(ended) => ended,
+            None => {
+                drop(self);
+                socket.close(code(TOO_SLOW), "too slow: too much was waiting to be read").await.map(drop)
+            }
+        }
+    }
+
+    async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut WebSocket<S>,
+        site: &Site,
+    ) -> Result<(), Error> {
+        for tag in 0..self.subscribed.len() {
+            let recovery = std::mem::replace(&mut self.subscribed[tag].recovery, Recovery::Live);
+            let Recovery::Complete(missed) = recovery else { continue };
+            for publication in missed {
+                if !self.hear(socket, Delivery::Publication { tag: tag as u32, publication, skipped: 0 }).await? {
+                    return drain(socket).await;
+                }
+            }
+        }
+        let mut taken = Vec::new();
+        loop {
+            tokio::select! {
+                message = socket.recv() => match message? {
+                    Some(message) => self.say(socket, message, site),
+                    None => return Ok(()),
+                },
+                // Queued, and written by the next `recv` together with whatever else is heard until then.
+                heard = poll_fn(|cx| self.outbox.poll_take(cx, TAKE_BYTES, &mut taken)) => {
+                    if heard == Err(TooSlow) {
+                        return Ok(()); // as `run` has seen, too
+                    }
+                    for delivery in taken.drain(..) {
+                        if !self.hear(socket, delivery).await? {
+                            return drain(socket).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes something on; `false` when the client is leaving and hears no more.
+    async fn hear<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocket<S>,
+        delivery: Delivery<Encoded>,
+    ) -> Result<bool, Error> {
+        let Delivery::Publication { tag, publication, skipped } = delivery else { return Ok(true) };
+        let Subscribed { subscription, position, .. } = &self.subscribed[tag as usize];
+        if skipped > 0 {
+            // A payload as it is has no room to say so: this is for the client to hear before anything else.
+            let reason = format!("gap: slow, {skipped} skipped in {}", subscription.channel());
+            socket.start_close(Close::new(code(GAP), &reason));
+            return Ok(false);
+        }
+        let message = match self.target.several {
+            false => encoded::message(&publication),
+            true => encoded::object_message(&publication, subscription.channel(), position.epoch),
+        };
+        match socket.feed_shared(message).await {
+            Err(Error::Send(SendError::Closed)) => Ok(false),
+            fed => fed.map(|()| true),
+        }
+    }
+
+    /// Publishes what the client says.
+    fn say<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocket<S>, message: Message, site: &Site) {
+        let refuse = |socket: &mut WebSocket<S>, code, why: &str| socket.start_close(Close::new(code, why));
+        let Ok(channel) = self.target.one() else {
+            return refuse(socket, CloseCode::POLICY, "publish to one channel at a time: /c/news");
+        };
+        let format = if message.as_text().is_some() { Format::Text } else { Format::Binary };
+        match site.channels.publish(channel, Draft::new(format, message.into_bytes())) {
+            Ok(_) => {}
+            Err(error @ PublishError::TooBig { .. }) => refuse(socket, CloseCode::TOO_BIG, &error.to_string()),
+            Err(error @ PublishError::TooManyChannels) => refuse(socket, CloseCode::TRY_AGAIN, &error.to_string()),
+            Err(error) => refuse(socket, CloseCode::POLICY, &error.to_string()),
+        }
+    }
+}
+
+/// To the end of the closing handshake, when there is nothing more to say.
+async fn drain<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Result<(), Error> {
+    while socket.recv_ref().await?.is_some() {}
+    Ok(())
+}
+
+/// One of the codes of the application (§7.4.2: 4000 to 4999).
+fn code(code: u16) -> CloseCode {
+    CloseCode::try_from(code).unwrap_or(CloseCode::POLICY)
+}
