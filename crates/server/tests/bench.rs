@@ -220,6 +220,38 @@ mod counts {
     }
 }
 
+mod lines {
+    use super::*;
+
+    #[tokio::test]
+    async fn over_tls_to_those_it_trusts() {
+        let mut server = Program::start(openline(&["serve", "--listen", "127.0.0.1:0", "--tls-self-signed"]));
+        let line = server.line().await;
+        let address = line.strip_prefix("listening on https://").unwrap_or_else(|| panic!("{line:?}"));
+        let url = format!("wss://{address}/test");
+        let (code, report) =
+            report(&[&url, "-c", "3", "-n", "60", "-k", "--size", "100KiB", "--max-errors", "0"]).await;
+        assert_eq!((code, &report["messages"]["received"]), (0, &Value::from(60)), "{report:#}");
+        let (code, out, _) = run(&[&url, "-c", "3", "-n", "60"]).await;
+        assert_eq!(code, 4, "{out}");
+        assert!(out.contains("opened          0 of 3"), "{out}");
+        drop(server);
+    }
+
+    #[tokio::test]
+    async fn compressed_only_if_that_is_asked_for() {
+        let server = start(Config::default()).await;
+        let url = url(&server, "/test");
+        let payload = "{\"a\":1}".repeat(200);
+        for (how, lines) in [("off", 0), ("on", 3), ("takeover", 3)] {
+            let args = [&url, "-c", "3", "-n", "60", "--payload", &payload, "--compression", how, "--max-errors", "0"];
+            let (code, report) = report(&args).await;
+            assert_eq!((code, &report["lines"]["compressed"]), (0, &Value::from(lines)), "{how} {report:#}");
+            assert_eq!(report["messages"]["received"], 60);
+        }
+    }
+}
+
 mod fan_out {
     use super::*;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, ValueEnum};
 use openline::proto::handshake::{Origin, Subprotocol};
 
+use super::trust::Trust;
 use crate::cli::units;
 
 /// Put load on a WebSocket server, match every reply, and say how long each took
@@ -110,6 +111,13 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "ORIGIN", value_parser = units::origin, help_heading = LINES)]
     pub(super) origin: Option<Origin>,
 
+    /// Offer compression (permessage-deflate). Messages under 512 bytes, with takeover under 64, are sent as they are
+    #[arg(long, value_name = "HOW", default_value = "off", help_heading = LINES)]
+    pub(super) compression: Compression,
+
+    #[command(flatten)]
+    pub(super) trust: Trust,
+
     /// Half of the messages must be answered within this time
     #[arg(long, value_name = "TIME", value_parser = units::time, help_heading = LIMITS)]
     pub(super) max_p50: Option<Duration>,
@@ -158,6 +166,14 @@ pub(super) enum Expect {
     Echo,
     /// Any message: each answers the oldest that is not answered
     Any,
+}
+
+/// Whether messages may be compressed, and whether they may refer to those before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Compression {
+    Off,
+    On,
+    Takeover,
 }
 
 const LOAD: &str = "Load";

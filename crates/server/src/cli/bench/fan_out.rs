@@ -80,11 +80,9 @@ impl Ledger {
         self.finished.notify_waiters();
     }
 
-    /// One more line is owed everything from now on. Returns the number of the first.
-    fn join(&self) -> u64 {
-        let mut receivers = self.lock();
-        *receivers += 1;
-        self.published.load(Ordering::Acquire)
+    /// One more line is owed everything. To be told before the line is known to be open: publishing begins when all are.
+    pub(super) fn join(&self) {
+        *self.lock() += 1;
     }
 
     /// A line that has everything before `next` leaves. Returns how many messages it did not get.
@@ -166,7 +164,7 @@ impl Ledger {
 /// Receives, from when the line is open until nothing more will come.
 pub(super) async fn hear(worker: &Worker, seat: &Seat, line: &mut Line) -> Result<(), Ended> {
     let Some(ledger) = worker.ledger.as_deref() else { return Ok(()) };
-    let mut next = ledger.join();
+    let mut next = 0;
     let ended = hear_all(worker, seat, line, ledger, &mut next).await;
     worker.tally.borrow_mut().messages.undelivered += ledger.leave(next);
     ended
@@ -232,7 +230,7 @@ pub(super) async fn publish(worker: Rc<Worker>) {
         return;
     };
     let mut line = match publisher.open().await {
-        Ok(line) => line,
+        Ok((line, _)) => line,
         Err(error) => {
             ledger.finish();
             let _ = worker.news.send(News::NoPublisher(error));

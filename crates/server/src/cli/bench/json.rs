@@ -6,6 +6,7 @@ use std::time::Duration;
 use openline::Kind;
 use serde::Serialize;
 
+use super::args::Compression;
 use super::bars;
 use super::figures::Figures;
 use super::limits::{Amount, Verdict};
@@ -47,6 +48,7 @@ struct Asked<'a> {
     rate: Option<f64>,
     payload_bytes: Option<usize>,
     kind: Option<&'static str>,
+    compression: &'static str,
     publish_url: Option<&'a str>,
     warm_up_s: Option<f64>,
     duration_s: Option<f64>,
@@ -56,6 +58,7 @@ struct Asked<'a> {
 #[derive(Serialize)]
 struct Lines<'a> {
     opened: u64,
+    compressed: u64,
     opening_s: f64,
     open_rate: f64,
     handshake: Option<Distribution>,
@@ -155,6 +158,11 @@ pub(super) fn report(plan: &Plan, figures: &Figures, verdicts: &[Verdict]) -> St
                 Kind::Text => "text",
                 Kind::Binary => "binary",
             }),
+            compression: match plan.compression {
+                Compression::Off => "off",
+                Compression::On => "on",
+                Compression::Takeover => "takeover",
+            },
             publish_url: match &plan.mode {
                 Mode::FanOut { publish_url, .. } => Some(publish_url),
                 _ => None,
@@ -165,6 +173,7 @@ pub(super) fn report(plan: &Plan, figures: &Figures, verdicts: &[Verdict]) -> St
         },
         lines: Lines {
             opened: lines.opened,
+            compressed: lines.compressed,
             opening_s: figures.opening.as_secs_f64(),
             open_rate: figures.open_rate(),
             handshake: distribution(&lines.opening),

@@ -48,11 +48,11 @@ async fn open(worker: &Worker, seat: &Seat) -> Option<Line> {
         }
     };
     let opened = match (opened, &worker.plan.first) {
-        (Ok(mut line), Some(first)) => match line.send(first.as_str()).await {
-            Ok(()) => Ok(line),
+        (Ok((mut line, compresses)), Some(first)) => match line.send(first.as_str()).await {
+            Ok(()) => Ok((line, compresses)),
             Err(error) => Err(error.to_string()),
         },
-        (Ok(line), None) => Ok(line),
+        (Ok(opened), None) => Ok(opened),
         (Err(error), _) => {
             let refused = matches!(error, ConnectError::Refused(_) | ConnectError::Head(_) | ConnectError::Response(_));
             worker.tally.borrow_mut().lines.refused += u64::from(refused);
@@ -61,10 +61,14 @@ async fn open(worker: &Worker, seat: &Seat) -> Option<Line> {
     };
     let mut tally = worker.tally.borrow_mut();
     match opened {
-        Ok(line) => {
+        Ok((line, compresses)) => {
             tally.lines.opened += 1;
+            tally.lines.compressed += u64::from(compresses);
             tally.lines.opening.record(began.elapsed());
             drop(tally);
+            if let Some(ledger) = &worker.ledger {
+                ledger.join();
+            }
             worker.settled(seat, true);
             Some(line)
         }

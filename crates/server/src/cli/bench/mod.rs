@@ -30,6 +30,7 @@ mod run;
 mod tally;
 mod text;
 mod troubles;
+mod trust;
 mod worker;
 
 use std::io::{self, Write};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
+use openline::deflate::{ContextMemory, Deflate};
 use openline::{Client, ClientStream, Config, ConnectError, WebSocket};
 
-use super::args::Args;
+use super::args::{Args, Compression};
 use super::plan::Load;
 
 /// An open line.
@@ -19,7 +21,9 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    pub(super) fn new(args: &Args, url: &str, load: &Load) -> Self {
+    /// # Errors
+    /// A sentence about what cannot be used.
+    pub(super) fn new(args: &Args, url: &str, load: &Load) -> Result<Self, String> {
         let longest = load.payload.len().max(args.first.as_deref().map_or(0, str::len));
         let most = (longest as u64 * 2).max(MAX_MESSAGE_BYTES);
         let config = Config {
@@ -32,7 +36,13 @@ impl Opener {
             write_timeout: args.reply_timeout.max(MIN_WRITE_TIMEOUT),
             ..Config::default()
         };
-        let mut client = Client::new().config(Arc::new(config)).timeout(args.connect_timeout);
+        let deflate = match args.compression {
+            Compression::Off => None,
+            Compression::On => Some(Deflate::default()),
+            // Every line is to have it: who measures takeover has the memory for it, or wants to know.
+            Compression::Takeover => Some(Deflate::with_takeover(ContextMemory::new(usize::MAX))),
+        };
+        let mut client = Client::new().config(Arc::new(config)).deflate(deflate).timeout(args.connect_timeout);
         for name in &args.subprotocol {
             client = client.subprotocol(name);
         }
@@ -42,11 +52,18 @@ impl Opener {
         if let Some(origin) = &args.origin {
             client = client.origin(&origin.to_string());
         }
-        Self { client, url: url.to_owned() }
+        if let Some(connector) = args.trust.connector(url).map_err(|error| error.to_string())? {
+            client = client.tls(connector);
+        }
+        Ok(Self { client, url: url.to_owned() })
     }
 
-    pub(super) async fn open(&self) -> Result<Line, ConnectError> {
-        self.client.connect(&self.url).await.map(|(line, _)| line)
+    /// A line, and whether the server compresses.
+    pub(super) async fn open(&self) -> Result<(Line, bool), ConnectError> {
+        let (line, response) = self.client.connect(&self.url).await?;
+        let extensions = response.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
+        let compresses = extensions.iter().any(|value| value.as_bytes().starts_with(b"permessage-deflate"));
+        Ok((line, compresses))
     }
 }
 

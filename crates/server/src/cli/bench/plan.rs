@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use openline::Kind;
 
-use super::args::{Args, Expect};
+use super::args::{Args, Compression, Expect};
 use super::limits::Limits;
 use super::open::Opener;
 use super::payload::Payload;
@@ -14,6 +14,7 @@ use super::payload::Payload;
 pub(super) struct Plan {
     pub(super) url: String,
     pub(super) opener: Opener,
+    pub(super) compression: Compression,
     pub(super) connections: usize,
     pub(super) threads: usize,
     /// Lines a second; `None`: as fast as `opening` allows.
@@ -34,7 +35,7 @@ pub(super) struct Plan {
 pub(super) enum Mode {
     Echo { load: Load, expect: Expect },
     Idle,
-    FanOut { load: Load, publisher: Opener, publish_url: String },
+    FanOut { load: Load, publisher: Box<Opener>, publish_url: String },
 }
 
 /// What is sent, and when.
@@ -75,7 +76,7 @@ impl Plan {
                     return Err("--fan-out sends messages of its own, which say when they left: use --size".to_owned());
                 }
                 let publish_url = args.publish_url.clone().unwrap_or_else(|| args.url.clone());
-                Mode::FanOut { publisher: Opener::new(&args, &publish_url, &load), load, publish_url }
+                Mode::FanOut { publisher: Box::new(Opener::new(&args, &publish_url, &load)?), load, publish_url }
             } else {
                 Mode::Echo { load, expect: args.expect }
             }
@@ -87,7 +88,8 @@ impl Plan {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            opener: Opener::new(&args, &args.url, load),
+            opener: Opener::new(&args, &args.url, load)?,
+            compression: args.compression,
             connections: args.connections,
             threads: args.threads.unwrap_or(cores).min(args.connections),
             connect_rate: args.connect_rate,

@@ -17,6 +17,8 @@ pub(super) struct Tally {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     pub(super) opened: u64,
+    /// Those of them whose server compresses.
+    pub(super) compressed: u64,
     /// From the first packet to the answer, of those that opened.
     pub(super) opening: Latency,
     /// Those that did not open.
@@ -81,6 +83,7 @@ impl Tally {
 impl Lines {
     fn merge(&mut self, other: Self) {
         self.opened += other.opened;
+        self.compressed += other.compressed;
         self.opening.merge(&other.opening);
         self.failed.merge(other.failed);
         self.refused += other.refused;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::args::Compression;
 use super::figures::Figures;
 use super::limits::Verdict;
 use super::line::code_name;
@@ -75,6 +76,9 @@ fn lines(out: &mut String, plan: &Plan, figures: &Figures) {
     if let (Some(half), Some(most), Some(max)) = (lines.opening.at(0.5), lines.opening.at(0.99), lines.opening.max()) {
         let [half, most, max] = [half, most, max].map(numbers::time);
         row(out, "handshake", format_args!("p50 {half}, p99 {most}, max {max}"));
+    }
+    if plan.compression != Compression::Off {
+        row(out, "compressed", format_args!("{}", numbers::count(lines.compressed)));
     }
     if figures.untried() > 0 {
         row(out, "not tried", format_args!("{}: Ctrl-C came first", numbers::count(figures.untried())));
