@@ -1,6 +1,7 @@
 //! What a server is told before it starts, with the defaults and their reasons.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use openline::deflate::Deflate;
@@ -18,6 +19,8 @@ pub struct Config {
     pub knock: Knock,
     /// With TLS, `http` and `ws` are `https` and `wss`, on every address. Default: without.
     pub tls: Option<Tls>,
+    /// Proxies that are believed: where their clients are, and that those may come in. Default: none.
+    pub proxies: Proxies,
     /// Connections at once, over which newcomers get 503. Default 10,000: each holds a file descriptor, of which systems
     /// commonly grant some 20,000 to a million, and may hold some 3 MiB at worst.
     pub max_connections: usize,
@@ -39,6 +42,7 @@ impl Default for Config {
             listen: vec![Listen::Loopback(8080)],
             knock: Knock::default(),
             tls: None,
+            proxies: Proxies::default(),
             max_connections: 10_000,
             head: HeadLimits::default(),
             line: openline::Config::default(),
@@ -46,6 +50,57 @@ impl Default for Config {
             shutdown_timeout: Duration::from_secs(10),
             drain_window: Duration::ZERO,
         }
+    }
+}
+
+/// Proxies in front of the server.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Their addresses. Who else sends `X-Forwarded-For`, `Forwarded` or `Via` is refused.
+    pub trusted: Vec<Network>,
+    /// They, and nobody else, connect, and begin with a header of the PROXY protocol.
+    pub protocol: bool,
+}
+
+impl Proxies {
+    /// Whether this is one of them.
+    pub(crate) fn trust(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+/// An address, or all that begin with the same bits: `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Whether the address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(32 - u32::from(self.bits)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(128 - u32::from(self.bits)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "an address is like 127.0.0.1, a network like 10.0.0.0/8".to_owned();
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(all), |bits| bits.parse().map_err(|_| wrong()))?;
+        if bits > all { Err(wrong()) } else { Ok(Self { address, bits }) }
     }
 }
 

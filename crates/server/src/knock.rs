@@ -53,10 +53,22 @@ impl Knock {
     /// # Errors
     /// The first rule that it breaks.
     pub fn admit<B>(&self, request: &Request<B>, reach: Reach) -> Result<(), Refusal> {
-        let headers = request.headers();
-        if let Some(name) = PROXY_HEADERS.iter().find(|name| headers.contains_key(*name)) {
-            return Err(Refusal::Proxied(name.clone()));
+        match proxy_header(request.headers()) {
+            Some(name) => Err(Refusal::Proxied(name.clone())),
+            None => self.admit_whoever(request, reach),
         }
+    }
+
+    /// Judges a request that a trusted proxy passes on: it may come from anywhere.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn admit_through_proxy<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        self.admit_whoever(request, Reach::Public)
+    }
+
+    fn admit_whoever<B>(&self, request: &Request<B>, reach: Reach) -> Result<(), Refusal> {
+        let headers = request.headers();
         let origin = read_origin(headers)?;
         if origin.as_ref().is_some_and(|origin| self.origins.contains(origin)) {
             return Ok(());
@@ -96,6 +108,11 @@ impl Knock {
 
 /// RFC 7239, its forerunner, and RFC 9110 §7.6.3: what proxies add.
 static PROXY_HEADERS: [HeaderName; 3] = [FORWARDED, HeaderName::from_static("x-forwarded-for"), VIA];
+
+/// What a request that came through a proxy can be told by.
+pub(crate) fn proxy_header(headers: &HeaderMap) -> Option<&'static HeaderName> {
+    PROXY_HEADERS.iter().find(|name| headers.contains_key(*name))
+}
 
 /// A second Origin, or one that is none, is nobody's.
 fn read_origin(headers: &HeaderMap) -> Result<Option<Origin>, Refusal> {

@@ -27,7 +27,8 @@ mod shutdown;
 mod site;
 mod tls;
 
-pub use config::{Config, Listen};
+pub use config::{Config, Listen, Network, Proxies};
+pub use edge::visitor::ClientAddress;
 pub use lines::Lines;
 pub use listen::BindError;
 pub use server::{Server, StartError};

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::doors::Channels;
+use crate::edge::visitor::Visitor;
 use crate::edge::{answer, path};
-use crate::knock::Reach;
+use crate::knock::proxy_header;
 use crate::lines::Lines;
 use crate::routes::Endpoint;
 
@@ -53,11 +54,15 @@ impl Site {
     }
 
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?
-    pub(crate) fn admit<B>(&self, request: &Request<B>, reach: Reach) -> Result<Endpoint, Box<Response<Bytes>>> {
+    pub(crate) fn admit<B>(&self, request: &Request<B>, visitor: &Visitor) -> Result<Endpoint, Box<Response<Bytes>>> {
         if self.closing.is_cancelled() {
             return Err(Box::new(answer::closing()));
         }
-        self.config.knock.admit(request, reach).map_err(|refusal| Box::new(answer::refused(&refusal)))?;
+        let knock = &self.config.knock;
+        let is_passed_on = proxy_header(request.headers()).is_some() && self.config.proxies.trust(visitor.peer.ip());
+        let admitted =
+            if is_passed_on { knock.admit_through_proxy(request) } else { knock.admit(request, visitor.reach) };
+        admitted.map_err(|refusal| Box::new(answer::refused(&refusal)))?;
         let path = path::normalise(request.uri().path());
         let endpoint = Endpoint::at(&path, request.uri()).ok_or_else(|| Box::new(answer::not_found(&path)))?;
         Ok(endpoint?)

@@ -14,7 +14,7 @@ use openline::tls::Fingerprint;
 use super::signals::{Signal, Signals};
 use super::units::{self, Maybe};
 use super::{fail, say};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Network, Proxies};
 use crate::exit::Exit;
 use crate::knock::Knock;
 use crate::lines::Lines;
@@ -37,6 +37,15 @@ pub(super) struct Args {
     /// Let pages of this origin in, too; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = units::origin)]
     allow_origin: Vec<Origin>,
+
+    /// Believe this proxy, or all of this network, where its clients are (X-Forwarded-For, Forwarded), and let them in as on
+    /// a public address; may be repeated
+    #[arg(long, value_name = "ADDR[/BITS]", help_heading = PROXIES)]
+    trust_proxy: Vec<Network>,
+
+    /// Trusted proxies, and nobody else, connect, and begin with a header of the PROXY protocol, of either version
+    #[arg(long, requires = "trust_proxy", help_heading = PROXIES)]
+    proxy_protocol: bool,
 
     /// Speak TLS with this certificate, and its chain, in PEM: https and wss. May be repeated, each with its --tls-key; the
     /// name that a client asks for chooses. Read again when it changes
@@ -144,6 +153,7 @@ enum Compression {
     Takeover,
 }
 
+const PROXIES: &str = "Proxies in front";
 const TLS: &str = "TLS";
 const COMPRESSION: &str = "Compression";
 const LIMITS: &str = "Limits (bytes: 65536, 64KiB, 1MiB)";
@@ -155,7 +165,8 @@ Who is answered:
   for IP addresses and for each --host, and lets in pages of this machine (on
   any port), its own pages, and those of each --allow-origin. Programs, which
   send no Origin, are let in. What came through a proxy is not: requests with
-  Forwarded, X-Forwarded-For or Via.
+  Forwarded, X-Forwarded-For or Via; unless it came through a --trust-proxy,
+  whose clients are answered as on an address that other machines can reach.
   On an address that other machines can reach, only what --host and
   --allow-origin name is answered, and without either the server does not start
   there. Neither is a login: whoever sends the right name is in.
@@ -214,6 +225,7 @@ impl Args {
         let defaults = Config::default();
         Ok(Config {
             tls,
+            proxies: Proxies { trusted: self.trust_proxy, protocol: self.proxy_protocol },
             listen: if self.listen.is_empty() { defaults.listen } else { self.listen },
             knock: Knock { hosts: self.host, origins: self.allow_origin },
             max_connections: self.max_connections,

@@ -15,7 +15,6 @@ use super::answer;
 use super::guard::HeadGuard;
 use super::visitor::{Visitor, introduce};
 use crate::doors::{self, Target};
-use crate::knock::Reach;
 use crate::routes::Endpoint;
 use crate::site::Site;
 
@@ -29,9 +28,9 @@ where
 {
     let gone = guard.gone();
     let service = service_fn(|mut request| {
-        introduce(&mut request, visitor);
+        introduce(&mut request, visitor, site);
         let gone = gone.clone();
-        let decided = decide(request, visitor.reach, site);
+        let decided = decide(request, visitor, site);
         async move {
             Ok::<_, Infallible>(match decided {
                 Decided::Answer(answer) => doors::full(*answer),
@@ -71,8 +70,8 @@ enum Decided {
 
 /// At once, and dropping the request if nobody reads its body: so hyper knows, when it writes the answer, that the body will
 /// not be read.
-fn decide(request: Request<Incoming>, reach: Reach, site: &Site) -> Decided {
-    let endpoint = match site.admit(&request, reach) {
+fn decide(request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided {
+    let endpoint = match site.admit(&request, visitor) {
         Ok(endpoint) => endpoint,
         Err(refusal) => return Decided::Answer(refusal),
     };

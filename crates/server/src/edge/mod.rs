@@ -11,6 +11,7 @@ mod body;
 mod guard;
 mod http;
 pub(crate) mod path;
+mod proxied;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,17 @@ pub(crate) fn enter(
     };
     let site = site.clone();
     Some(async move {
-        let visitor = Visitor::new(peer, reach);
+        let mut stream = stream;
+        let mut visitor = Visitor::new(peer, reach);
+        if site.config.proxies.protocol {
+            match Box::pin(passed_on(&mut stream, visitor, &site)).await {
+                Ok(passed_on) => visitor = passed_on,
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no PROXY header");
+                    return;
+                }
+            }
+        }
         let ended = match site.tls.clone() {
             None => attend(stream, visitor, refusal, site).await,
             Some(acceptor) => match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
@@ -66,6 +77,18 @@ pub(crate) fn enter(
             tracing::debug!(%peer, %error, "the connection broke");
         }
         drop(slot);
+    })
+}
+
+/// With the PROXY protocol only proxies connect, and say first for whom: before TLS, if there is any.
+async fn passed_on(stream: &mut TcpStream, proxy: Visitor, site: &Site) -> io::Result<Visitor> {
+    if !site.config.proxies.trust(proxy.peer.ip()) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the peer is no trusted proxy"));
+    }
+    let header = timeout(site.config.head.timeout, proxied::read_header(stream)).await?;
+    Ok(match header? {
+        Some(peer) => Visitor::new(peer, Reach::Public),
+        None => proxy,
     })
 }
 

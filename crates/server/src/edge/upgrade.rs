@@ -13,7 +13,6 @@ use super::answer;
 use super::visitor::{Visitor, introduce};
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
-use crate::knock::Reach;
 use crate::routes::Endpoint;
 use crate::site::Site;
 
@@ -28,8 +27,9 @@ pub(super) async fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    introduce(&mut request, &visitor);
-    let (guest, response, negotiated) = match decide(&request, visitor.reach, site) {
+    introduce(&mut request, &visitor, site);
+    let client = visitor.client(&request, site);
+    let (guest, response, negotiated) = match decide(&request, &visitor, site) {
         Ok(decision) => decision,
         Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
     };
@@ -41,8 +41,8 @@ where
     drop((leftover, negotiated));
     let Visitor { peer, certificate, .. } = visitor;
     match certificate {
-        Some(client) => tracing::debug!(%peer, client = %client.fingerprint(), "a line opened"),
-        None => tracing::debug!(%peer, "a line opened"),
+        Some(own) => tracing::debug!(%peer, %client, certificate = %own.fingerprint(), "a line opened"),
+        None => tracing::debug!(%peer, %client, "a line opened"),
     }
     // The endpoint has the line until either ends, or until the server does.
     let ended = tokio::select! {
@@ -81,11 +81,11 @@ impl Guest<'_> {
 /// answered: whoever reads the answer is in.
 fn decide<'a>(
     request: &Request<()>,
-    reach: Reach,
+    visitor: &Visitor,
     site: &'a Site,
 ) -> Result<(Guest<'a>, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
-    let endpoint = site.admit(request, reach)?;
+    let endpoint = site.admit(request, visitor)?;
     let read = || Offer::read(request).map_err(rejected);
     let (offer, acceptance) = match &endpoint {
         Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path()))),
