@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openline::deflate::Deflate;
 use openline::http1::HeadLimits;
+use openline_hub::Namespaces;
 
 use crate::knock::Knock;
 use crate::tls::Tls;
@@ -30,6 +31,10 @@ pub struct Config {
     pub line: openline::Config,
     /// Compression for whoever offers it. Default: without context takeover, so that a quiet line holds no memory for it.
     pub deflate: Option<Deflate>,
+    /// What the channels of each namespace keep, and what becomes of slow readers.
+    pub namespaces: Namespaces,
+    /// How many channels there may be, and what may wait in them.
+    pub channels: openline_hub::Limits,
     /// At the end, closing handshakes are waited for this long. Default 10 s: twice what a live peer is given for one.
     pub shutdown_timeout: Duration,
     /// A drain spreads its closes over this time. Default none: everybody at once.
@@ -47,6 +52,8 @@ impl Default for Config {
             head: HeadLimits::default(),
             line: openline::Config::default(),
             deflate: Some(Deflate::default()),
+            namespaces: Namespaces::default(),
+            channels: openline_hub::Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
             drain_window: Duration::ZERO,
         }

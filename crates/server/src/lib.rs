@@ -27,6 +27,9 @@ mod shutdown;
 mod site;
 mod tls;
 
+/// What channels are made of: see [`Config::namespaces`] and [`Config::channels`].
+pub use openline_hub as hub;
+
 pub use config::{Config, Listen, Network, Proxies};
 pub use edge::visitor::ClientAddress;
 pub use lines::Lines;

@@ -44,7 +44,7 @@ impl Site {
             lines: Lines::new(),
             demo: Demo::default(),
             tls,
-            channels: Channels::new(),
+            channels: Channels::new(&config),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             closing: CancellationToken::new(),

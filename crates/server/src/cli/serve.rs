@@ -248,6 +248,8 @@ impl Args {
             },
             shutdown_timeout: self.shutdown_timeout,
             drain_window: self.drain_window,
+            namespaces: defaults.namespaces,
+            channels: defaults.channels,
         })
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use openline_hub::{
-    ChannelName, Draft, Hub, Limits, Member, Namespaces, Outbox, Position, PublishError, Published, ReadError,
-    Subscribe, SubscribeError, Subscribed, Window,
+    ChannelName, Draft, Hub, Member, Outbox, Position, PublishError, Published, ReadError, Subscribe, SubscribeError,
+    Subscribed, Window,
 };
 use tokio::time::sleep;
 
 use super::encoded::Encoded;
+use crate::config::Config;
 
 /// All channels.
 #[derive(Debug)]
@@ -21,10 +22,10 @@ pub(crate) struct Channels {
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 impl Channels {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         // An epoch must be one that no earlier life of the server had: the hasher's keys are the system's entropy.
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SystemTime::now());
-        Self { hub: Hub::new(Namespaces::default(), Limits::default(), seed) }
+        Self { hub: Hub::new(config.namespaces.clone(), config.channels.clone(), seed) }
     }
 
     /// Forgets what is too old, for ever.

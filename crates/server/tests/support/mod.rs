@@ -112,29 +112,44 @@ impl Raw {
 
     /// The next HTTP response.
     pub async fn answer(&mut self) -> Answer {
+        timeout(PATIENCE, self.read_answer()).await.expect("something comes").unwrap()
+    }
+
+    async fn read_answer(&mut self) -> std::io::Result<Answer> {
         let mut answer = Answer { status: 0, head: String::new(), body: String::new() };
-        self.within(|raw| {
-            Box::pin(async {
-                while !answer.head.ends_with("\r\n\r\n") {
-                    if raw.0.read_line(&mut answer.head).await? == 0 {
-                        return Err(std::io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                let lines = answer.head.lines().map(|line| match line.split_once(": ") {
-                    Some((name, value)) => format!("{}: {value}\r\n", name.to_ascii_lowercase()),
-                    None => format!("{line}\r\n"),
-                });
-                answer.head = lines.collect();
-                answer.status = answer.head[9..12].parse().unwrap();
-                let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-                let mut body = vec![0; length];
-                raw.0.read_exact(&mut body).await?;
-                answer.body = String::from_utf8(body).unwrap();
-                Ok(())
-            })
-        })
-        .await;
-        answer
+        while !answer.head.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut answer.head).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let lines = answer.head.lines().map(|line| match line.split_once(": ") {
+            Some((name, value)) => format!("{}: {value}\r\n", name.to_ascii_lowercase()),
+            None => format!("{line}\r\n"),
+        });
+        answer.head = lines.collect();
+        answer.status = answer.head[9..12].parse().unwrap();
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await?;
+        answer.body = String::from_utf8(body).unwrap();
+        Ok(answer)
+    }
+
+    /// As [`connect`](Self::connect), where connections may break.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        stream.set_nodelay(true).ok();
+        Some(Self(BufReader::new(stream)))
+    }
+
+    /// As [`send`](Self::send), where connections may break.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
+        self.0.write_all(bytes.as_ref()).await.ok()
+    }
+
+    /// As [`answer`](Self::answer), where connections may break.
+    pub async fn try_answer(&mut self) -> Option<Answer> {
+        timeout(PATIENCE, self.read_answer()).await.ok()?.ok()
     }
 
     async fn within<'a>(
