@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The Autobahn|Testsuite against openline, as server and as client, with a gate that cannot pass by accident.
 
-    run.py [--bin DIR] [--full] [SUBJECT...]      SUBJECT: server, library, client; all three when none is named
+    run.py [--bin DIR] [--full] [SUBJECT...]      SUBJECT: server, library, client; all three when none is named;
+                                                  or tls-server, tls-client: some of the cases, over wss
     run.py [--bin DIR] --write                    all cases of all subjects, and results.md beside this file renewed
     run.py --url ws://127.0.0.1:9001/             any server that is already running
     run.py --client-command "COMMAND"             any client: COMMAND is run with the address and the agent's name appended
@@ -43,13 +44,16 @@ COMPRESSION = {"12", "13"}
 SAMPLED = {"1", "3", "5", "11"}
 SAMPLE = [case for case in CASES if case.split(".")[0] not in COMPRESSION or case.split(".")[2] in SAMPLED]
 
+# Over wss: framing, pings, closing, and some of the compression. What is between is the same as without.
+OVER_TLS = [case for case in SAMPLE if case.split(".")[0] in {"1", "2", "7"} or case.startswith("12.1.")]
+
 # These three only report what the peer does; they have no outcome that is OK.
 INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
 
 # Group 9 sends messages of 16 MiB: the default limits would rightly refuse them.
 BIG = ["--max-message-bytes", str(32 << 20), "--max-frame-bytes", str(32 << 20)]
 
-Subject = collections.namedtuple("Subject", "role title command url", defaults=[None, None])
+Subject = collections.namedtuple("Subject", "role title command url tls", defaults=[None, None, False])
 
 
 def ours(programs):
@@ -65,6 +69,16 @@ def ours(programs):
             "server", "examples/echo_server", [f"{programs}/examples/echo_server", "127.0.0.1:0", "--takeover"], "/"
         ),
         "client": Subject("client", "examples/autobahn_client", [f"{programs}/examples/autobahn_client"]),
+    }
+
+
+def over_tls(programs):
+    """The same over wss."""
+    known = ours(programs)
+    server, client = known["server"], known["client"]
+    return {
+        "tls-server": server._replace(title="openline serve, wss", command=[*server.command, "--tls-self-signed"], tls=True),
+        "tls-client": client._replace(title="examples/autobahn_client, wss", tls=True),
     }
 
 
@@ -90,11 +104,12 @@ def main():
     except NotRun as reason:
         print(f"NOT RUN: {reason}", file=sys.stderr)
         return 77
-    cases = CASES if arguments.full or arguments.write else SAMPLE
-    deadline = FULL_DEADLINE if cases is CASES else DEADLINE
+    asked_for = CASES if arguments.full or arguments.write else SAMPLE
+    deadline = FULL_DEADLINE if asked_for is CASES else DEADLINE
     indices, passed = {}, True
     for name, subject in subjects(arguments).items():
         reports = cache / "autobahn-reports" / name
+        cases = OVER_TLS if subject.tls else asked_for
         started = time.monotonic()
         try:
             index = run(wstest, subject, reports, cases, deadline)
@@ -127,7 +142,7 @@ def parse_arguments():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    if unknown := set(arguments.subject) - set(ours("")):
+    if unknown := set(arguments.subject) - set(ours("") | over_tls("")):
         parser.error(f"unknown subject: {', '.join(unknown)}")
     if arguments.write and (arguments.subject or arguments.url or arguments.client_command):
         parser.error("--write wants all three subjects: name none")
@@ -139,8 +154,9 @@ def subjects(arguments):
         return {"other": Subject("server", arguments.url, url=arguments.url)}
     if arguments.client_command:
         return {"other": Subject("client", arguments.client_command, shlex.split(arguments.client_command))}
-    known = ours(pathlib.Path(arguments.bin).resolve())
-    return {name: known[name] for name in arguments.subject or known}
+    programs = pathlib.Path(arguments.bin).resolve()
+    known = ours(programs) | over_tls(programs)
+    return {name: known[name] for name in arguments.subject or ours("")}
 
 
 # The gate
@@ -186,6 +202,8 @@ def run(wstest, subject, reports, cases, seconds):
     with contextlib.ExitStack() as cleanup:
         if subject.role == "server" and subject.command:
             subject = subject._replace(url=cleanup.enter_context(server(subject.command)) + subject.url)
+            if subject.tls:
+                subject = subject._replace(url=subject.url.replace("ws://", "wss://"))
         shards = []
         for number in range(SHARDS):
             home = reports / str(number)
@@ -219,7 +237,12 @@ def fuzz_client(wstest, home, cases, subject, cleanup):
     with socket.socket() as probe:  # the suite cannot say which port it got, so it is told a free one
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    spec = {"outdir": str(home), "url": f"ws://127.0.0.1:{port}", "cases": cases}
+    url = f"{'wss' if subject.tls else 'ws'}://127.0.0.1:{port}"
+    spec, environment = {"outdir": str(home), "url": url, "cases": cases}, dict(os.environ)
+    if subject.tls:
+        certificate, key = map(str, certificate_in(home))
+        spec |= {"cert": certificate, "key": key}
+        environment["SSL_CERT_FILE"] = certificate
     process = suite(wstest, "fuzzingserver", home, spec, cleanup)
     while True:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
@@ -227,7 +250,18 @@ def fuzz_client(wstest, home, cases, subject, cleanup):
         if process.poll() is not None:
             raise Failed(f"the fuzzing server did not start; the end of {end_of_log(home)}")
         time.sleep(0.05)
-    return started([*subject.command, f"ws://127.0.0.1:{port}", "openline"], home / "log", cleanup)
+    return started([*subject.command, url, "openline"], home / "log", cleanup, env=environment)
+
+
+def certificate_in(home):
+    """A certificate for this machine that nobody vouches for, and its key."""
+    certificate, key = home / "certificate.pem", home / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    done = subprocess.run([*command, "-out", certificate, "-keyout", key], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"cannot make a certificate: {done.stderr}")
+    return certificate, key
 
 
 def suite(wstest, mode, home, spec, cleanup):

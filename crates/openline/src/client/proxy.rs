@@ -218,8 +218,9 @@ impl fmt::Display for ProxyError {
             Self::Unreachable(error) => error.fmt(f),
             #[cfg(feature = "tls")]
             Self::Tls(error) => error.fmt(f),
-            Self::Refused(refused) if refused.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                f.write_str("it wants credentials, or other ones (407)")
+            // tinyproxy answers wrong credentials as a server would: 401.
+            Self::Refused(refused) if matches!(refused.status.as_u16(), 401 | 407) => {
+                write!(f, "it wants credentials, or other ones ({})", refused.status.as_u16())
             }
             Self::Refused(refused) => write!(f, "it does not connect us: {}", refused.status),
             Self::Head(error) => write!(f, "it does not answer in HTTP/1.1: {error}"),
