@@ -55,11 +55,23 @@ def test_a_pong_that_nobody_asked_for_is_no_matter(demo):
     with_socket(test, demo.url("/test"))
 
 
-def test_compression_that_is_offered_is_declined(demo):
+@pytest.mark.parametrize("compress", [9, 10, 15])
+@pytest.mark.parametrize("compression", ["on", "takeover"])
+def test_compressed_messages_come_back_as_they_went(serve, compress, compression):
+    async def test(socket):
+        assert socket.compress == 15  # the client's own window, which is not limited
+        for text in ["short", "zwölf Boxkämpfer 🥊" * 100, "x" * BIG, ""] * 3:
+            await socket.send_str(text)
+            assert await socket.receive_str() == text
+
+    with_socket(test, serve("--compression", compression).url("/test"), compress=compress)
+
+
+def test_compression_is_a_flag(serve):
     async def test(socket):
         assert socket.compress == 0
 
-    with_socket(test, demo.url("/test"), compress=15)
+    with_socket(test, serve("--compression", "off").url("/test"), compress=15)
 
 
 def test_the_first_subprotocol_is_chosen(demo):

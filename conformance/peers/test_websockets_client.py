@@ -36,9 +36,10 @@ def test_a_ping_is_answered(demo):
         assert socket.ping(b"are you there?").wait(5)
 
 
-def test_compression_that_is_offered_is_declined(demo):
+def test_compression_that_is_offered_is_accepted(demo):
     with connect(demo.url("/test"), compression="deflate") as socket:
-        assert "Sec-WebSocket-Extensions" in socket.request.headers
+        assert socket.response.headers["Sec-WebSocket-Extensions"].startswith("permessage-deflate; ")
+    with connect(demo.url("/test"), compression=None) as socket:
         assert "Sec-WebSocket-Extensions" not in socket.response.headers
 
 
@@ -72,7 +73,7 @@ def test_a_message_over_the_limit_is_1009(demo):
 
 def test_the_limit_is_a_flag(serve):
     server = serve("--max-message-bytes", "1000", "--max-frame-bytes", "500")
-    with connect(server.url("/test")) as socket:
+    with connect(server.url("/test"), compression=None) as socket:
         socket.send(["x" * 500, "y" * 500])
         assert socket.recv(5) == "x" * 500 + "y" * 500
         with pytest.raises(ConnectionClosed) as closed:

@@ -71,10 +71,13 @@ test('a ping is answered with what it carried, in a message too', TIMEOUT, async
   socket.terminate();
 });
 
-test('compression that is offered is declined', TIMEOUT, async () => {
-  const socket = await open('/test', [], { perMessageDeflate: true });
-  assert.equal(socket.extensions, '');
-  socket.terminate();
+test('compression that is offered is accepted', TIMEOUT, async () => {
+  const some = await open('/test', [], { perMessageDeflate: true });
+  assert.equal(some.extensions, 'permessage-deflate');
+  some.terminate();
+  const none = await open('/test', [], { perMessageDeflate: false });
+  assert.equal(none.extensions, '');
+  none.terminate();
 });
 
 test('the first subprotocol is chosen, and none without an offer', TIMEOUT, async () => {

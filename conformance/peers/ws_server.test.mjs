@@ -49,10 +49,10 @@ test('fragments come in as one line, with a ping between them', TIMEOUT, async (
   assert.deepEqual([code, stdout, pongs], [0, 'one two\n', ['there?']]);
 });
 
-test('compression is not offered and so not spoken', TIMEOUT, async () => {
+test('compression is offered and so spoken', TIMEOUT, async () => {
   const send = (socket) => { socket.send(`extensions: "${socket.extensions}"`); socket.close(1000); };
   const { stdout } = await serving(send, (url) => connect([url]), { perMessageDeflate: true });
-  assert.equal(stdout, 'extensions: ""\n');
+  assert.equal(stdout, 'extensions: "permessage-deflate"\n');
 });
 
 test('subprotocols are offered in order and one is chosen', TIMEOUT, async () => {

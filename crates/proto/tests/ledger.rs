@@ -1,5 +1,5 @@
-//! The clause ledger, `conformance/rfc6455.toml`: every clause of RFC 6455 names the tests that hold us to it, or says
-//! why there are none; and the tests that it names exist.
+//! The clause ledgers, `conformance/rfc6455.toml` and `rfc7692.toml`: every clause of an RFC names the tests that hold us
+//! to it, or says why there are none; and the tests that it names exist.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use toml::{Table, Value};
 #[test]
 fn every_clause_names_its_tests_or_its_reason() {
     let mut problems = Vec::new();
-    for (id, entry) in ledger() {
+    for (id, entry) in RFCS.into_iter().flat_map(ledger) {
         problems.extend(problems_of(&entry).into_iter().map(|problem| format!("{id}: {problem}")));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -20,7 +20,7 @@ fn every_clause_names_its_tests_or_its_reason() {
 fn every_test_that_is_named_exists() {
     let mut sources = Sources::default();
     let mut missing = Vec::new();
-    for (id, entry) in ledger() {
+    for (id, entry) in RFCS.into_iter().flat_map(ledger) {
         for test in entry.get("tests").and_then(Value::as_array).into_iter().flatten() {
             let test = test.as_str().unwrap_or_default();
             if !sources.have(test) {
@@ -33,22 +33,42 @@ fn every_test_that_is_named_exists() {
 
 /// So that a ledger that lost a chapter is noticed.
 #[test]
-fn every_part_of_the_rfc_is_there() {
-    let ledger = ledger();
-    for section in [
-        "3", "4.1", "4.2.1", "4.2.2", "4.3", "4.4", "5.1", "5.2", "5.3", "5.4", "5.5", "5.5.1", "5.5.2", "5.5.3",
-        "5.6", "5.7", "5.8", "6.1", "6.2", "7.1.1", "7.1.2", "7.1.5", "7.1.7", "7.2.1", "7.2.3", "7.4.1", "7.4.2",
-        "8.1", "9.1", "10.2", "10.3", "10.4", "10.7", "11.3.1", "11.3.3", "11.3.4", "11.3.5",
-    ] {
+fn every_part_of_rfc_6455_is_there() {
+    has_sections(
+        "rfc6455",
+        &[
+            "3", "4.1", "4.2.1", "4.2.2", "4.3", "4.4", "5.1", "5.2", "5.3", "5.4", "5.5", "5.5.1", "5.5.2", "5.5.3",
+            "5.6", "5.7", "5.8", "6.1", "6.2", "7.1.1", "7.1.2", "7.1.5", "7.1.7", "7.2.1", "7.2.3", "7.4.1", "7.4.2",
+            "8.1", "9.1", "10.2", "10.3", "10.4", "10.7", "11.3.1", "11.3.3", "11.3.4", "11.3.5",
+        ],
+    );
+}
+
+#[test]
+fn every_part_of_rfc_7692_is_there() {
+    has_sections(
+        "rfc7692",
+        &[
+            "5", "6", "6.1", "6.2", "7.1", "7.1.1.1", "7.1.1.2", "7.1.2", "7.1.2.1", "7.1.2.2", "7.2.1", "7.2.2",
+            "7.2.3.1", "7.2.3.2", "7.2.3.3", "7.2.3.4", "7.2.3.5", "7.2.3.6", "8",
+        ],
+    );
+}
+
+const RFCS: [&str; 2] = ["rfc6455", "rfc7692"];
+
+fn has_sections(rfc: &str, sections: &[&str]) {
+    let ledger = ledger(rfc);
+    for section in sections {
         assert!(
-            ledger.keys().any(|id| id.split_once('/').is_some_and(|(of, _)| of == section)),
-            "nothing of §{section}"
+            ledger.keys().any(|id| id.split_once('/').is_some_and(|(of, _)| of == *section)),
+            "{rfc}: nothing of §{section}"
         );
     }
 }
 
-fn ledger() -> BTreeMap<String, Table> {
-    let text = fs::read_to_string(root().join("conformance/rfc6455.toml")).expect("the ledger is there");
+fn ledger(rfc: &str) -> BTreeMap<String, Table> {
+    let text = fs::read_to_string(root().join(format!("conformance/{rfc}.toml"))).expect("the ledger is there");
     let ledger: Table = text.parse().expect("the ledger is TOML");
     ledger.into_iter().map(|(id, entry)| (id, entry.try_into().expect("an entry is a table"))).collect()
 }

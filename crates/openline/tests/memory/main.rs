@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod wire;
 
+mod deflate;
 mod hostile;
 mod idle;
 mod streams;
