@@ -100,15 +100,15 @@ impl Deflater {
         }
     }
 
-    /// Takes out what waits inside and throws it away. A reset of zlib-rs 0.6.8 forgets that some of it was taken already, and
-    /// would ever after have that much less room than it thinks.
+    /// Ends the flush, and throws away what comes of it. A reset of zlib-rs 0.6.8 in the middle of one forgets neither the
+    /// block that was begun nor how much of its buffer was taken: what is compressed next is corrupt, or finds no room.
     fn drain(&mut self) {
         const STEP_BYTES: usize = 32 << 10;
         self.output.resize(STEP_BYTES, 0);
         loop {
             let before = self.deflate.total_out();
-            // An error says that nothing waits.
-            let drained = self.deflate.compress(&[], &mut self.output, DeflateFlush::NoFlush);
+            // An error says that there is nothing to flush.
+            let drained = self.deflate.compress(&[], &mut self.output, DeflateFlush::SyncFlush);
             if drained.is_err() || ((self.deflate.total_out() - before) as usize) < STEP_BYTES {
                 break;
             }
@@ -205,8 +205,7 @@ mod tests {
         assert_eq!(inflate(&mut inflater, deflater.message(&twice, usize::MAX).unwrap()), twice);
     }
 
-    /// zlib-rs 0.6.8 keeps, when it is reset, the place in its buffer that it had written up to; the next messages then do not
-    /// fit, and it panics.
+    /// What zlib-rs 0.6.8 keeps when it is reset in the middle of a flush made the next messages corrupt, or panic.
     #[test]
     fn given_up_at_any_place_it_starts_anew() {
         for level in [1, 2, 6] {
