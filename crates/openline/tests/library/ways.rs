@@ -291,11 +291,7 @@ async fn redirects_are_followed_when_asked_and_credentials_stay_at_home() {
     let (there, mut requests) = echo().await;
     let home = redirect("/second?x=1");
     let (address, served) = answers(vec![home, redirect(&format!("http://{there}/third"))]).await;
-    let client = Client::new()
-        .follow_redirects(2)
-        .bearer("secret")
-        .header("Cookie", "a=b")
-        .header("X-Kept", "kept");
+    let client = Client::new().follow_redirects(2).bearer("secret").header("Cookie", "a=b").header("X-Kept", "kept");
     echoes(&client, &format!("ws://{address}/first")).await.unwrap();
     let asked = served.await.unwrap();
     for (request, line) in asked.iter().zip(["GET /first HTTP/1.1", "GET /second?x=1 HTTP/1.1"]) {
