@@ -105,9 +105,12 @@ fn system_calls(server: &Server, cell: Cell, options: &Options) -> Result<Count>
     options.cores.pin_load()?;
     let mut load = Load::new(address, server, cell)?;
     load.run_for(WARM_UP)?;
+    load.drain()?;
     let before = load.messages;
     let strace = Strace::attach(running.pid())?;
+    load.resume()?;
     load.run_for(Duration::from_secs_f64(options.seconds))?;
+    load.drain()?;
     let system_calls = strace.detach()?;
     let messages = load.messages - before;
     ensure!(messages > 0, "no reply under strace");
@@ -121,9 +124,12 @@ fn allocations(server: &Server, cell: Cell, options: &Options) -> Result<(u64, u
     options.cores.pin_load()?;
     let mut load = Load::new(address, server, cell)?;
     load.run_for(WARM_UP)?;
+    load.drain()?;
     let before = load.messages;
     let allocated = asked(&mut running)?;
+    load.resume()?;
     load.run_for(Duration::from_secs_f64(options.seconds))?;
+    load.drain()?;
     let allocated = asked(&mut running)? - allocated;
     drop(running);
     Ok((load.messages - before, allocated))

@@ -120,12 +120,28 @@ impl Load {
     /// Answers each reply with the next message, for so long.
     pub(crate) fn run_for(&mut self, time: Duration) -> Result<()> {
         let end = Instant::now() + time;
+        self.run_while(true, |_| Instant::now() < end)
+    }
+
+    /// Receives until nothing is on its way, and sends nothing: what is counted from here on is not of what was before.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        let on_their_way = |connection: &Connection| connection.next_reply < connection.next_request;
+        self.run_while(false, |load| load.connections.iter().any(on_their_way))
+    }
+
+    /// Sends the first messages again, after a drain.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        let now = self.epoch.elapsed().as_nanos() as u64;
+        for connection in &mut self.connections {
+            connection.send(connection.sent_at.len(), &self.wire, &mut self.batch, now)?;
+        }
+        Ok(())
+    }
+
+    fn run_while(&mut self, sends: bool, wanted: impl Fn(&Load) -> bool) -> Result<()> {
         let mut last_reply = Instant::now();
-        loop {
+        while wanted(self) {
             let now = Instant::now();
-            if now >= end {
-                return Ok(());
-            }
             ensure!(now - last_reply < STALL_TIMEOUT, "no reply for {STALL_TIMEOUT:?}");
             // Never asleep: else a server would pay with each write for waking the load, the more the sooner the load is done.
             match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
@@ -150,7 +166,9 @@ impl Load {
                     let now = self.epoch.elapsed().as_nanos() as u64;
                     let replies =
                         connection.receive(&self.input[..length], &mut self.wire, now, &mut self.latency_us)?;
-                    connection.send(replies, &self.wire, &mut self.batch, now)?;
+                    if sends {
+                        connection.send(replies, &self.wire, &mut self.batch, now)?;
+                    }
                     self.messages += replies as u64;
                     // mio is edge-triggered, but a short read has seen the end of what is there: more will be a new event.
                     if length < self.input.len() {
@@ -162,6 +180,7 @@ impl Load {
                 last_reply = now;
             }
         }
+        Ok(())
     }
 }
 

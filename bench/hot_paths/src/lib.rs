@@ -4,6 +4,7 @@
 //! Every path does the same each time it is run, allocates nothing that it does not free, and checks nothing that the compiler could
 //! not also leave out: what it computes goes through `black_box`.
 
+mod codecs;
 mod wire;
 
 use std::hint::black_box;
@@ -14,6 +15,7 @@ use openline_proto::frame::{Header, Opcode};
 use openline_proto::handshake::{Negotiated, Origins, ServerHandshake};
 use openline_proto::{Config, Connection, Event, Message, Output, SharedMessage, mask};
 
+use self::codecs::Lent;
 use self::wire::{client_frame, client_message};
 
 /// One of them.
@@ -45,6 +47,8 @@ pub fn all() -> Vec<HotPath> {
         client_send(),
         fan_out(),
         ping(),
+        deflate(),
+        inflate(),
         opening_handshake(),
     ]
 }
@@ -129,9 +133,49 @@ fn ping() -> HotPath {
     path("ping_pong", 0, move || server.receive(&frame))
 }
 
+/// RFC 7692: a server compresses 1 KiB of JSON, at the level and the window of the default.
+fn deflate() -> HotPath {
+    let (mut server, json) = (Server::compressing(), json());
+    path("deflate_json_1024", 1024, move || {
+        server.connection.send(black_box(&json), &mut server.output).expect("the connection is open");
+        take(&mut server.output);
+        server.connection.wrote_everything();
+    })
+}
+
+/// The same, on its way in.
+fn inflate() -> HotPath {
+    let (mut server, json) = (Server::compressing(), json());
+    server.connection.send(&json, &mut server.output).expect("the connection is open");
+    let frame = server.output.to_vec();
+    let (header, length) = Header::parse(&frame).expect("a good header").expect("all of it");
+    assert_eq!(header.reserved, Header::RSV1, "it is compressed");
+    // What a server compresses, a client may send back: masked.
+    let frame = client_frame(0xc1, &frame[length..]);
+    let mut server = Server::compressing();
+    path("inflate_json_1024", 1024, move || server.receive(&frame))
+}
+
+fn json() -> String {
+    let ticks = (0..).map(|n| format!("{{\"id\":{n},\"symbol\":\"ABC\",\"price\":{}.25}},", 100 + n * 7 % 13));
+    let mut json = String::from("[");
+    json.extend(ticks.take(30));
+    json.truncate(1023);
+    json + "]"
+}
+
 /// §4.2: a browser's request, checked and answered.
 fn opening_handshake() -> HotPath {
-    let request = http::Request::builder()
+    let request = browser();
+    let handshake = ServerHandshake { origins: Origins::SameHost, ..ServerHandshake::default() };
+    path("opening_handshake", 0, move || {
+        let accepted = black_box(&handshake).accept(black_box(&request));
+        let _ = black_box(accepted.expect("a good request"));
+    })
+}
+
+fn browser() -> http::Request<()> {
+    http::Request::builder()
         .uri("/test")
         .header("Host", "localhost:8080")
         .header("Upgrade", "websocket")
@@ -140,13 +184,9 @@ fn opening_handshake() -> HotPath {
         .header("Sec-WebSocket-Version", "13")
         .header("Origin", "http://localhost:8080")
         .header("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)")
+        .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
         .body(())
-        .expect("a request");
-    let handshake = ServerHandshake { origins: Origins::SameHost, ..ServerHandshake::default() };
-    path("opening_handshake", 0, move || {
-        let accepted = black_box(&handshake).accept(black_box(&request));
-        let _ = black_box(accepted.expect("a good request"));
-    })
+        .expect("a request")
 }
 
 /// One side of a connection, with the buffers that a driver would lend it.
@@ -162,6 +202,17 @@ impl Server {
         let now = Instant::now();
         let connection = Connection::server(&Negotiated::default(), quiet(), now);
         Self { connection, input: Vec::with_capacity(64 << 10), output: Output::with_capacity(64 << 10), now }
+    }
+
+    /// Both sides have agreed on compression.
+    fn compressing() -> Self {
+        let (_, negotiated) = ServerHandshake { origins: Origins::Any, ..ServerHandshake::default() }
+            .accept(&browser())
+            .expect("a good request");
+        let mut server = Self::new();
+        server.connection = Connection::server(&negotiated, quiet(), server.now);
+        server.connection.codecs(&Lent);
+        server
     }
 
     fn echo(&mut self, frames: &[u8]) {
