@@ -82,8 +82,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::time, help_heading = MESSAGES)]
     pub(super) reply_timeout: Duration,
 
-    /// Send this on each line once it is open, before the load begins, such as a command to subscribe; what comes
-    /// until then is not counted
+    /// Send this on each line once it is open, such as a command to subscribe; the load begins a quarter of a second
+    /// after the last, and what comes until then is not counted
     #[arg(long, value_name = "TEXT", help_heading = MESSAGES)]
     pub(super) first: Option<String>,
 

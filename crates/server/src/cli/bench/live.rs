@@ -30,6 +30,8 @@ struct Second {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Opening,
+    /// What is sent first may be answered.
+    Settling,
     WarmUp,
     Measuring,
     Draining,
@@ -160,6 +162,7 @@ fn progress(plan: &Plan, figures: &Figures, stage: Stage, elapsed: Duration) -> 
             let settled = figures.tally.lines.opened + figures.tally.lines.failed.count();
             ("opening", settled as f64 / figures.asked.max(1) as f64, String::new())
         }
+        Stage::Settling => ("waiting", 1.0, String::new()),
         Stage::WarmUp => {
             let all = plan.warm_up.unwrap_or(elapsed).max(Duration::from_nanos(1));
             ("warming up", elapsed.as_secs_f64() / all.as_secs_f64(), String::new())

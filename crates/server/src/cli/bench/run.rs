@@ -125,7 +125,10 @@ impl Run {
                 self.opened[worker] = Some(lines);
                 if self.stage == Stage::Opening && self.opened.iter().all(Option::is_some) {
                     self.figures.opening = self.since.elapsed();
-                    self.load();
+                    match self.plan.first {
+                        Some(_) => self.enter(Stage::Settling),
+                        None => self.load(),
+                    }
                 }
             }
             News::NoPublisher(error) => return Err(error),
@@ -158,6 +161,7 @@ impl Run {
     /// When this stage ends by itself.
     fn deadline(&self) -> Instant {
         let after = match (self.stage, self.plan.end) {
+            (Stage::Settling, _) => SETTLING,
             (Stage::WarmUp, _) => self.plan.warm_up.unwrap_or_default(),
             (Stage::Measuring, End::After(time)) => time,
             _ => FAR_AWAY,
@@ -167,6 +171,7 @@ impl Run {
 
     fn next_stage(&mut self) {
         match self.stage {
+            Stage::Settling => self.load(),
             Stage::WarmUp => {
                 self.enter(Stage::Measuring);
                 self.order(Order::Measure);
@@ -184,6 +189,7 @@ impl Run {
                 self.enter(Stage::Closing);
                 self.order(Order::Close);
             }
+            Stage::Settling => self.close(),
             Stage::WarmUp | Stage::Measuring => self.drain(Some(Instant::now() + GRACE)),
             Stage::Draining => self.close(),
             Stage::Closing => {}
@@ -227,7 +233,7 @@ impl Run {
 
     fn measured(&self) -> Duration {
         match self.stage {
-            Stage::Opening | Stage::WarmUp => Duration::ZERO,
+            Stage::Opening | Stage::Settling | Stage::WarmUp => Duration::ZERO,
             Stage::Measuring => self.since.elapsed(),
             Stage::Draining | Stage::Closing => self.figures.measured,
         }
@@ -256,6 +262,9 @@ fn is_local(url: &str) -> bool {
     let Some(host) = parse_uri(url).ok().and_then(host) else { return false };
     host.is_loopback() || host.name().parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+/// For the answers to what is sent first, which are not replies to what is measured.
+const SETTLING: Duration = Duration::from_millis(250);
 
 /// A second Ctrl-C comes from somebody who does not want to wait for replies that long.
 const GRACE: Duration = Duration::from_secs(1);
