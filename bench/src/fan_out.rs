@@ -88,7 +88,8 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         only: Vec::new(),
         profile: options.profile.clone(),
     };
-    let mut servers = vec![building.serve("openline serve", "/chat")?];
+    let mut servers =
+        vec![building.serve("openline /chat", "/chat")?, building.serve("openline channel", "/c/fan-out")?];
     if !options.chat.is_empty() {
         servers.extend(building.websocket_servers()?);
     }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{cargo::Cargo, load::Protocol, peers};
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// The raw TCP echo that the others are compared with [default: this package's, on tokio]
     #[arg(long, value_name = "PATH")]
     pub(crate) raw: Option<PathBuf>,
-    /// Only servers with these names (and the raw echo), as the tables show them
+    /// Only servers with these names, as the tables show them; the raw echo is always there
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// The profile to build with; figures are worth something with `release` alone
@@ -71,20 +71,31 @@ impl Options {
         if self.server.is_empty() {
             servers.push(Server::raw("raw mio", &cargo.own("raw_mio")?));
         }
-        servers.extend(self.websocket_servers()?);
+        servers.extend(self.every_websocket_server()?);
+        let raw = servers.remove(0);
+        let mut chosen = self.chosen(servers)?;
+        chosen.insert(0, raw);
+        Ok(chosen)
+    }
+
+    /// Those of them that were asked for.
+    fn chosen(&self, mut servers: Vec<Server>) -> Result<Vec<Server>> {
+        if let Some(unknown) = self.only.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
+            let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+            bail!("there is no {unknown:?}; there are: {}", names.join(", "));
+        }
         if !self.only.is_empty() {
-            if let Some(unknown) = self.only.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
-                let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
-                bail!("there is no {unknown:?}; there are: {}", names.join(", "));
-            }
-            let mut first = true;
-            servers.retain(|server| std::mem::take(&mut first) || self.only.contains(&server.name));
+            servers.retain(|server| self.only.contains(&server.name));
         }
         Ok(servers)
     }
 
     /// Without the floors.
     pub(crate) fn websocket_servers(&self) -> Result<Vec<Server>> {
+        self.chosen(self.every_websocket_server()?)
+    }
+
+    fn every_websocket_server(&self) -> Result<Vec<Server>> {
         let cargo = self.cargo();
         let mut servers: Vec<Server> = Vec::new();
         for path in &self.server {
@@ -130,11 +141,6 @@ fn name<'a>(path: &Path, taken: impl Iterator<Item = &'a str>) -> String {
         0 => stem,
         others => format!("{stem}#{}", others + 1),
     }
-}
-
-/// One with this name, for what is measured of it alone.
-pub(crate) fn named<'a>(servers: &'a [Server], name: &str) -> Result<&'a Server> {
-    servers.iter().find(|server| server.name == name).with_context(|| format!("there is no {name}"))
 }
 
 /// One address, a port of its choice, one thread.
