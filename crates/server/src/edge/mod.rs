@@ -20,6 +20,7 @@ pub(crate) mod visitor;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,35 +50,50 @@ pub(crate) fn enter(
     };
     let site = site.clone();
     Some(async move {
-        let mut stream = stream;
-        let mut visitor = Visitor::new(peer, reach);
-        if site.config.proxies.protocol {
-            match Box::pin(passed_on(&mut stream, visitor, &site)).await {
-                Ok(passed_on) => visitor = passed_on,
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "no PROXY header");
-                    return;
-                }
-            }
-        }
-        let ended = match site.tls.clone() {
-            None => attend(stream, visitor, refusal, site).await,
-            Some(acceptor) => match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
-                Ok(stream) => {
-                    let certificate = ClientCertificate::of(&stream).map(Arc::new);
-                    attend(stream, Visitor { certificate, ..visitor }, refusal, site).await
-                }
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "no TLS");
-                    Ok(())
-                }
-            },
+        // In boxes, one after the other: a task keeps the memory of all that it ever was, and there are many idle lines.
+        let ended = match Box::pin(arrive(stream, Visitor::new(peer, reach), refusal, site)).await {
+            Ok(Some(line)) => line.await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "the connection broke");
         }
         drop(slot);
     })
+}
+
+/// A line, from its opening handshake to its end.
+type Line = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// All that comes before a line, and where none comes, all there is.
+async fn arrive(
+    mut stream: TcpStream,
+    mut visitor: Visitor,
+    refusal: Option<Response<Bytes>>,
+    site: Arc<Site>,
+) -> io::Result<Option<Line>> {
+    let peer = visitor.peer;
+    if site.config.proxies.protocol {
+        match passed_on(&mut stream, visitor, &site).await {
+            Ok(passed_on) => visitor = passed_on,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "no PROXY header");
+                return Ok(None);
+            }
+        }
+    }
+    let Some(acceptor) = site.tls.clone() else { return attend(stream, visitor, refusal, site).await };
+    match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
+        Ok(stream) => {
+            let certificate = ClientCertificate::of(&stream).map(Arc::new);
+            attend(stream, Visitor { certificate, ..visitor }, refusal, site).await
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "no TLS");
+            Ok(None)
+        }
+    }
 }
 
 /// With the PROXY protocol only proxies connect, and say first for whom: before TLS, if there is any.
@@ -108,13 +124,18 @@ async fn shake_hands(
     }
 }
 
-async fn attend<S>(stream: S, visitor: Visitor, refusal: Option<Response<Bytes>>, site: Arc<Site>) -> io::Result<()>
+async fn attend<S>(
+    stream: S,
+    visitor: Visitor,
+    refusal: Option<Response<Bytes>>,
+    site: Arc<Site>,
+) -> io::Result<Option<Line>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match refusal {
         None => serve(stream, visitor, site).await,
-        Some(refusal) => Box::pin(refuse(HeadGuard::new(stream, &site.config), refusal)).await,
+        Some(refusal) => refuse(HeadGuard::new(stream, &site.config), refusal).await.map(|()| None),
     }
 }
 
@@ -131,20 +152,21 @@ where
     answer::send_and_close(stream, refusal).await
 }
 
-async fn serve<S>(stream: S, visitor: Visitor, site: Arc<Site>) -> io::Result<()>
+async fn serve<S>(stream: S, visitor: Visitor, site: Arc<Site>) -> io::Result<Option<Line>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // In boxes, all that is not the line itself: an idle line keeps the memory of its task, and there are many.
-    let Some((end, leftover, stream)) = Box::pin(serve_requests(stream, &visitor, &site)).await? else { return Ok(()) };
+    let Some((end, leftover, stream)) = serve_requests(stream, &visitor, &site).await? else { return Ok(None) };
     let last_words = match end {
-        None | Some(End::Closed | End::Idle | End::Body) => return Box::pin(answer::close(stream)).await,
-        Some(End::Upgrade(request)) => return upgrade::serve(request, leftover, stream, visitor, &site).await,
+        None | Some(End::Closed | End::Idle | End::Body) => return answer::close(stream).await.map(|()| None),
+        Some(End::Upgrade(request)) => {
+            return Ok(Some(Box::pin(upgrade::serve(request, leftover, stream, visitor, site))));
+        }
         Some(End::Malformed(error)) => error.response().map(Into::into),
         Some(End::HalfHead) => answer::half_a_head(),
         Some(End::SlowHead) => answer::too_slow(),
     };
-    Box::pin(answer::send_and_close(stream, last_words)).await
+    answer::send_and_close(stream, last_words).await.map(|()| None)
 }
 
 /// Plain HTTP, as long as it lasts: why it ended, what was not read, and the connection (`None`: it is of no more use).

@@ -17,6 +17,14 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\n";
 const UPGRADE: &str = "GET /test HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
+/// A connection to its very end, whether it becomes a line or not.
+async fn until_closed(stream: DuplexStream, visitor: Visitor, site: Arc<Site>) -> std::io::Result<()> {
+    match super::serve(stream, visitor, site).await? {
+        Some(line) => line.await,
+        None => Ok(()),
+    }
+}
+
 /// The other end of a connection that is being served.
 fn connect() -> DuplexStream {
     connect_through(1 << 20)
@@ -25,7 +33,7 @@ fn connect() -> DuplexStream {
 fn connect_through(buffer_bytes: usize) -> DuplexStream {
     let (peer, stream) = duplex(buffer_bytes);
     let site = Site::new(Config::default(), None);
-    tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
+    tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     peer
 }
 
@@ -248,7 +256,7 @@ async fn dribbling_does_not_help() {
 async fn a_peer_that_does_not_read_is_dropped() {
     let (mut peer, stream) = duplex(64);
     let site = Site::new(Config::default(), None);
-    let served = tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
+    let served = tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     let start = Instant::now();
     peer.write_all(GET.as_bytes()).await.unwrap();
     served.await.unwrap().ok();
@@ -262,7 +270,7 @@ async fn waiting_connections_end_with_the_server() {
         let (peer, stream) = duplex(1 << 16);
         (
             peer,
-            tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone())),
+            tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone())),
         )
     };
     let (_silent, first) = open(&site);
@@ -281,7 +289,7 @@ async fn waiting_connections_end_with_the_server() {
 async fn who_is_asking_when_the_server_ends_is_answered() {
     let site = Site::new(Config::default(), None);
     let (mut peer, stream) = duplex(1 << 16);
-    tokio::spawn(super::serve(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone()));
+    tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone()));
     let (half, rest) = UPGRADE.split_at(20);
     peer.write_all(half.as_bytes()).await.unwrap();
     tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
 //! A request to upgrade: judged, answered, and if it may, an open line until its end.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,17 +14,46 @@ use super::answer;
 use super::visitor::{Visitor, introduce};
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
+use crate::lines::Line;
 use crate::routes::Endpoint;
 use crate::site::Site;
 
-/// `leftover`: what the peer sent behind the head, already frames.
+/// A line, from its request to its end. `leftover`: what the peer sent behind the head, already frames.
 pub(super) async fn serve<S>(
+    request: Box<Request<()>>,
+    leftover: Bytes,
+    stream: S,
+    visitor: Visitor,
+    site: Arc<Site>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let peer = visitor.peer;
+    // In a box that is freed when the line is open: it stays open for long.
+    let opening = Box::pin(open(request, leftover, stream, visitor, &site));
+    let Some((mut socket, mut line, guest)) = opening.await? else { return Ok(()) };
+    // The endpoint has the line until either ends, or until the server does.
+    let ended = tokio::select! {
+        biased;
+        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
+        ended = guest.run(&mut socket, &site) => ended,
+    };
+    match ended {
+        Ok(()) => tracing::debug!(%peer, "the line closed"),
+        Err(error) => tracing::debug!(%peer, %error, "the line broke"),
+    }
+    Ok(())
+}
+
+/// Judges and answers the request; `None`: it was refused.
+async fn open<'a, S>(
     mut request: Box<Request<()>>,
     leftover: Bytes,
     mut stream: S,
     visitor: Visitor,
-    site: &Site,
-) -> io::Result<()>
+    site: &'a Site,
+) -> io::Result<Option<(WebSocket<S>, Line, Guest<'a>)>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -31,30 +61,19 @@ where
     let client = visitor.client(&request, site);
     let (guest, response, negotiated) = match decide(&request, &visitor, site) {
         Ok(decision) => decision,
-        Err(refusal) => return Box::pin(answer::send_and_close(stream, *refusal)).await,
+        Err(refusal) => return answer::send_and_close(stream, *refusal).await.map(|()| None),
     };
     drop(request);
-    let mut line = site.lines.open();
+    let line = site.lines.open();
     stream.write_all(&response).await?;
-    drop(response);
-    let mut socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
-    drop((leftover, negotiated));
+    stream.flush().await?; // TLS may hold some of it back
+    let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
     let Visitor { peer, certificate, .. } = visitor;
     match certificate {
         Some(own) => tracing::debug!(%peer, %client, certificate = %own.fingerprint(), "a line opened"),
         None => tracing::debug!(%peer, %client, "a line opened"),
     }
-    // The endpoint has the line until either ends, or until the server does.
-    let ended = tokio::select! {
-        biased;
-        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
-        ended = guest.run(&mut socket, site) => ended,
-    };
-    match ended {
-        Ok(()) => tracing::debug!(%peer, "the line closed"),
-        Err(error) => tracing::debug!(%peer, %error, "the line broke"),
-    }
-    Ok(())
+    Ok(Some((socket, line, guest)))
 }
 
 /// Whoever has a line, by what it came for.
@@ -71,8 +90,9 @@ impl Guest<'_> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         match self {
+            // In a box: a line has the memory of its own endpoint, and not of the largest.
             Self::Demo(place) => place.run(socket).await,
-            Self::Channels(visit) => visit.run(socket, site).await,
+            Self::Channels(visit) => Box::pin(visit.run(socket, site)).await,
         }
     }
 }
