@@ -5,15 +5,15 @@ use openline::{Config, Incoming, Listener};
 use std::{error::Error, sync::Arc};
 
 /// Takes the first subprotocol on offer: a browser fails a connection whose offer is not answered.
-fn handshake(offer: &Offer, deflate: Deflate) -> ServerHandshake {
+fn handshake(offer: &Offer, deflate: &Deflate) -> ServerHandshake {
     let subprotocols = offer.subprotocols().iter().take(1).cloned().collect();
-    ServerHandshake { subprotocols, origins: Origins::Any, deflate: Some(deflate), ..Default::default() }
+    ServerHandshake { subprotocols, origins: Origins::Any, deflate: Some(deflate.clone()), ..Default::default() }
 }
 
-async fn echo(incoming: Incoming, config: Arc<Config>, deflate: Deflate) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn echo(incoming: Incoming, config: Arc<Config>, deflate: Arc<Deflate>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let opening = incoming.request().await?.config(config);
     let accepted = {
-        let handshake = handshake(opening.offer(), deflate); // not for the rest of the connection's life
+        let handshake = handshake(opening.offer(), &deflate); // not for the rest of the connection's life
         opening.accept(&handshake)
     };
     let mut socket = accepted.await?;
@@ -23,7 +23,7 @@ async fn echo(incoming: Incoming, config: Arc<Config>, deflate: Deflate) -> Resu
     Ok(())
 }
 
-async fn serve(address: String, deflate: Deflate) -> Result<(), Box<dyn Error>> {
+async fn serve(address: String, deflate: Arc<Deflate>) -> Result<(), Box<dyn Error>> {
     let listener = Listener::bind(address).await?;
     let config = Arc::new(Config { max_frame_bytes: 32 << 20, max_message_bytes: 32 << 20, ..Config::default() });
     println!("listening on {}", listener.local_addr()?);
@@ -53,5 +53,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    runtime.worker_threads(threads).enable_all().build()?.block_on(serve(address, deflate))
+    runtime.worker_threads(threads).enable_all().build()?.block_on(serve(address, deflate.into()))
 }
