@@ -369,7 +369,14 @@ impl fmt::Debug for Reconnecting {
             State::Stopped => "stopped",
         };
         let mut shown = f.debug_struct("Reconnecting");
-        shown.field("url", &self.url).field("state", &state).field("failures", &self.failures);
+        // What is before the host may be a password.
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let host = rest.split(['/', '?']).next().and_then(|authority| authority.rsplit('@').next());
+        shown
+            .field("scheme", &scheme)
+            .field("host", &host.unwrap_or_default())
+            .field("state", &state)
+            .field("failures", &self.failures);
         shown.field("queued", &self.queue.len()).finish_non_exhaustive()
     }
 }

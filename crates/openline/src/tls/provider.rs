@@ -29,3 +29,15 @@ fn of_feature() -> Option<Arc<CryptoProvider>> {
 fn of_feature() -> Option<Arc<CryptoProvider>> {
     None
 }
+
+#[cfg(all(test, not(any(feature = "ring", feature = "aws-lc-rs"))))]
+mod tests {
+    use crate::tls::{ClientTls, TlsError};
+
+    #[test]
+    fn without_a_feature_the_error_says_which_to_add() {
+        let error = ClientTls::new().build().unwrap_err();
+        assert!(matches!(error, TlsError::NoProvider));
+        assert!(error.to_string().contains("`ring` or `aws-lc-rs`"), "{error}");
+    }
+}

@@ -153,17 +153,22 @@ impl Acceptor {
     ///
     /// # Errors
     /// As [`accept`](Self::accept).
-    pub async fn accept_tcp(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsError> {
+    pub async fn accept_tcp(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsError> {
         let limit = self.ready().timeout;
+        // One deadline for the first byte and for all that follow.
+        let accepted = timeout(limit, Box::pin(self.look_and_accept(stream))).await;
+        accepted.unwrap_or(Err(TlsError::TimedOut(limit)))
+    }
+
+    async fn look_and_accept(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsError> {
         let mut first = [0];
-        let peeked = timeout(limit, stream.peek(&mut first)).await.map_err(|_| TlsError::TimedOut(limit))?;
-        match peeked? {
+        match stream.peek(&mut first).await? {
             0 => return Err(TlsError::Closed),
             // RFC 8446 §5.1: a handshake record; or the alert of a client that thinks better of it. A request begins
             // with a letter.
             _ if !first[0].is_ascii_graphic() => {}
             _ => {
-                Box::pin(answer(&mut stream, &this_is_tls())).await?;
+                answer(&mut stream, &this_is_tls()).await?;
                 return Err(TlsError::NotTls);
             }
         }

@@ -189,7 +189,8 @@ async fn what_will_not_change_is_not_tried_again() {
     let mut line = server.client().judge(|end| matches!(end, End::NotOpened(_)).then_some(Verdict::Retry));
     let (_, gone) = tokio::join!(server.refuse(404, ""), lost(&mut line));
     assert!(gone.retry_in.is_some());
-    let mut wrong = Reconnecting::new(Client::new(), "ftp://example.com/");
+    let mut wrong = Reconnecting::new(Client::new(), "ftp://user:secret@example.com/");
+    assert!(!format!("{wrong:?}").contains("secret"), "{wrong:?}");
     assert_eq!(lost(&mut wrong).await.retry_in, None);
 }
 
