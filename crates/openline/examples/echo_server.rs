@@ -10,7 +10,11 @@ fn handshake(offer: &Offer, deflate: &Deflate) -> ServerHandshake {
     ServerHandshake { subprotocols, origins: Origins::Any, deflate: Some(deflate.clone()), ..Default::default() }
 }
 
-async fn echo(incoming: Incoming, config: Arc<Config>, deflate: Arc<Deflate>) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn echo(
+    incoming: Incoming,
+    config: Arc<Config>,
+    deflate: Arc<Deflate>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let opening = incoming.request().await?.config(config);
     let accepted = {
         let handshake = handshake(opening.offer(), &deflate); // not for the rest of the connection's life
