@@ -13,7 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// `serve`: an address cannot be listened on: in use, not ours, not allowed.
     CannotListen = 3,
-    /// `connect`: no connection came about: the name does not resolve, nobody listens there, or nobody answers.
+    /// `connect`: no connection came about: the name does not resolve, nobody listens there, nobody answers, there is
+    /// no TLS between us, or the proxy does not connect us.
     CannotConnect = 4,
     /// `connect`: the opening handshake failed: the server refused it, or accepted it wrongly.
     Refused = 5,
@@ -40,7 +41,7 @@ Exit codes:
     1  failed while running
     2  the command line makes no sense
     3  serve: cannot listen on an address
-    4  connect: no connection: unknown name, nobody listens, nobody answers
+    4  connect: no connection: unknown name, nobody answers, no TLS, no way through the proxy
     5  connect: the opening handshake failed: refused, or answered wrongly
     6  connect: the line ended badly: broken off, or closed for an error
     7  connect: the peer broke the WebSocket protocol
