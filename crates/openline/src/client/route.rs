@@ -41,10 +41,12 @@ impl Route {
             return Err(ConnectError::TlsMissing);
         }
         let (host, port) = self.destination(target);
-        let stream = match (&self.unix_socket, self.proxy(target)?) {
-            (Some(path), _) => unix(path, progress).await?,
-            (None, None) => address::connect(host, port, &self.overrides, progress).await?.into(),
-            (None, Some(proxy)) => self.through(&proxy, host, port, progress).await?,
+        let stream = if let Some(path) = &self.unix_socket {
+            unix(path, progress).await?
+        } else if let Some(proxy) = self.proxy(target)? {
+            self.through(&proxy, host, port, progress).await?
+        } else {
+            address::connect(host, port, &self.overrides, progress).await?.into()
         };
         if !target.is_secure() {
             return Ok(stream);

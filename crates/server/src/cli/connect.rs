@@ -190,7 +190,8 @@ fn client(args: &Args) -> Result<Client, TlsError> {
     // The platform's roots are read only for those who may need them.
     let may_need_tls = args.url.starts_with("wss:") || args.url.starts_with("https:") || args.location;
     let says_something = args.cacert.is_some() || args.cert.is_some() || args.fingerprint.is_some() || args.insecure;
-    if may_need_tls || says_something || args.proxy.is_some() {
+    let is_proxy_secure = args.proxy.as_ref().is_some_and(|proxy| proxy.to_string().starts_with("https:"));
+    if may_need_tls || says_something || is_proxy_secure {
         client = client.tls(trust(args)?.build()?);
     }
     Ok(client)
