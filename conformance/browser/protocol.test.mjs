@@ -68,6 +68,30 @@ describe('§5.6 messages come back as they went', () => {
   });
 });
 
+describe('RFC 7692 compression', () => {
+  test('is agreed on', options, async () => {
+    const extensions = await page.evaluate(async (url) => (await Line.open(url)).socket.extensions, ws('/test'));
+    assert.match(extensions, /^permessage-deflate; server_no_context_takeover; client_no_context_takeover/);
+  });
+
+  test('messages that shrink, and messages that do not, come back as they went', options, async () => {
+    const same = await page.evaluate(async (url) => {
+      const line = await Line.open(url);
+      line.socket.binaryType = 'arraybuffer';
+      const json = JSON.stringify(Array.from({ length: 5000 }, (_, n) => ({ n, name: `köp ${n % 7}`, price: n * 1.5 })));
+      const back = [];
+      for (const message of [json, noise(100_000), '', json, 'x'.repeat(1 << 20), noise(1 << 20), json]) {
+        line.socket.send(message);
+        const answer = await line.message();
+        if (typeof message === 'string') back.push(answer === message);
+        else back.push(new Uint8Array(answer).every((byte, at) => byte === message[at]));
+      }
+      return back;
+    }, ws('/test'));
+    assert.deepEqual(same, Array(7).fill(true));
+  });
+});
+
 describe('§7 the closing handshake', () => {
   const closed = (...args) => page.evaluate(async ({ url, args }) => {
     const line = await Line.open(url);
