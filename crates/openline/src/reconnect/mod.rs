@@ -37,6 +37,7 @@ use crate::websocket::WebSocket;
 ///         Event::Opened(_) => println!("open"),
 ///         Event::Message(message) => println!("{message:?}"),
 ///         Event::Lost(lost) => println!("{:?}; again in {:?}", lost.end, lost.retry_in),
+///         _ => {}
 ///     }
 /// }
 /// # Ok(())
