@@ -42,7 +42,8 @@ def test_the_request_is_as_it_must_be(against):
         assert names["connection"] == "Upgrade"
         assert names["sec-websocket-version"] == "13"
         assert len(names["sec-websocket-key"]) == 24
-        assert not {"origin", "sec-websocket-protocol", "sec-websocket-extensions"} & set(names)
+        assert names["sec-websocket-extensions"].startswith("permessage-deflate")
+        assert not {"origin", "sec-websocket-protocol"} & set(names)
         line.sends(line.answer())
         closes(line)
 

@@ -78,13 +78,15 @@ def test_a_ping_is_answered(connect):
     assert answered == [True]
 
 
-def test_compression_is_not_offered_and_so_not_spoken(connect):
-    def handler(socket):
-        assert "Sec-WebSocket-Extensions" not in socket.request.headers
-        socket.send("plain")
+def test_compression_is_offered_and_spoken_where_it_is_accepted(connect):
+    for compression, accepted in [("deflate", True), (None, False)]:
+        def handler(socket):
+            assert socket.request.headers["Sec-WebSocket-Extensions"].startswith("permessage-deflate")
+            assert ("Sec-WebSocket-Extensions" in socket.response.headers) == accepted
+            socket.send("text " * 200)
 
-    with serving(handler, compression="deflate") as url:
-        assert connect(url)[:2] == (0, "plain\n")
+        with serving(handler, compression=compression) as url:
+            assert connect(url)[:2] == (0, "text " * 200 + "\n")
 
 
 def test_subprotocols_are_offered_in_order_and_one_is_chosen(connect):

@@ -327,6 +327,7 @@ fn announce(addresses: &[SocketAddr], named: Option<&str>, tls: Option<Option<Fi
         Some(name) => format!("{name}:{}", address.port()),
         None => address.to_string(),
     };
+    let insecurely = if trust.is_empty() { "" } else { " --insecure" };
     let title = anstyle::Style::new().bold();
     let command = anstyle::AnsiColor::Cyan.on_default();
     writeln!(
@@ -337,12 +338,14 @@ fn announce(addresses: &[SocketAddr], named: Option<&str>, tls: Option<Option<Fi
   /test       sends back whatever it gets
   /chat       everyone hears everyone else          (subprotocol chat, or none)
   /increment  counts, 20 times a second             (subprotocol dumb-increment-protocol)
+  /c/NAME     a channel: what is posted there, everyone hears who listens
 
 {title}What to try{title:#}
   {command}http{s}://{at}{command:#}  in a browser
   {command}openline connect ws{s}://{at}/test{trust}{command:#}  and type
   {command}openline connect ws{s}://{at}/chat{trust}{command:#}  in two terminals
-  {command}openline connect ws{s}://{at}/increment --subprotocol dumb-increment-protocol{trust}{command:#}
+  {command}openline connect ws{s}://{at}/c/news{trust}{command:#}  and then
+  {command}curl{insecurely} -d Hello http{s}://{at}/c/news{command:#}
 
 Ctrl-C ends it.
 "
