@@ -24,7 +24,7 @@ use crate::websocket::WebSocket;
 /// A client that comes back.
 ///
 /// ```no_run
-/// # async fn fresh_token() -> Result<String, std::io::Error> { unimplemented!() }
+/// # async fn fresh_token() -> Result<String, std::io::Error> { Ok("token".into()) }
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use openline::{Client, Event, Reconnecting};
 ///
