@@ -217,6 +217,13 @@ async fn a_gap_is_told_before_anything_else() {
             assert_eq!(polled, json!({ "publications": [], "next": three, "gaps": gaps }));
         }
     }
+    // Of several channels it is said which: by number, as the longest of names does not fit into a reason.
+    let name = "n".repeat(255);
+    let other = publish(&server, &format!("/c/{name}"), "x").await;
+    let mut line = server.connect().await;
+    line.send(upgrade(&format!("/c?ch=a&ch={name}&after=-,{one}"))).await;
+    assert_eq!(line.answer().await.status, 101);
+    line.expects(close(4010, &format!("gap: epoch in channel 2; go on from {other}"))).await;
     // What came since can be recovered.
     let polled = get(&server, &format!("/c/a?after={epoch}.2")).await;
     assert_eq!(polled["publications"][0]["text"], "three");

@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Target;
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded};
-use super::json;
 use crate::site::Site;
 
 /// Too much waited: come back and say what was seen last.
@@ -59,13 +58,9 @@ impl Visit {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        for one in &self.subscribed {
+        for (tag, one) in self.subscribed.iter().enumerate() {
             if let Recovery::Gap(gap) = one.recovery {
-                let reason = if self.target.several {
-                    json::gap(gap, one.subscription.channel(), one.position)
-                } else {
-                    format!("gap: {}; go on from {}", gap.name(), one.position)
-                };
+                let reason = format!("gap: {}{}; go on from {}", gap.name(), self.which(tag), one.position);
                 return socket.close(code(GAP), &reason).await.map(drop);
             }
         }
@@ -131,7 +126,7 @@ impl Visit {
         let Subscribed { subscription, position, .. } = &self.subscribed[tag as usize];
         if skipped > 0 {
             // A payload as it is has no room to say so: this is for the client to hear before anything else.
-            let reason = format!("gap: slow, {skipped} skipped in {}", subscription.channel());
+            let reason = format!("gap: slow{}; {skipped} skipped", self.which(tag as usize));
             socket.start_close(Close::new(code(GAP), &reason));
             return Ok(false);
         }
@@ -143,6 +138,11 @@ impl Visit {
             Err(Error::Send(SendError::Closed)) => Ok(false),
             fed => fed.map(|()| true),
         }
+    }
+
+    /// Of several channels this one, by its number and not its name: a reason has 123 bytes (§5.5), a name may have 255.
+    fn which(&self, tag: usize) -> String {
+        if self.target.several { format!(" in channel {}", tag + 1) } else { String::new() }
     }
 
     /// Publishes what the client says.
