@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::demo::Demo;
-use crate::doors::Channels;
+use crate::doors::{Channels, sse};
 use crate::edge::visitor::Visitor;
 use crate::edge::{answer, path};
 use crate::knock::proxy_header;
@@ -56,7 +56,8 @@ impl Site {
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?
     pub(crate) fn admit<B>(&self, request: &Request<B>, visitor: &Visitor) -> Result<Endpoint, Box<Response<Bytes>>> {
         if self.closing.is_cancelled() {
-            return Err(Box::new(answer::closing()));
+            let wants_events = sse::is_wanted(request.headers());
+            return Err(Box::new(if wants_events { sse::come_back() } else { answer::closing() }));
         }
         let knock = &self.config.knock;
         let is_passed_on = proxy_header(request.headers()).is_some() && self.config.proxies.trust(visitor.peer.ip());

@@ -387,6 +387,27 @@ async fn event_streams_and_polls_end_with_the_server() {
     assert_eq!(farewell.dropped, 0);
 }
 
+/// A browser never comes back to a 503.
+#[tokio::test]
+async fn event_streams_are_told_to_come_back_when_there_is_no_place() {
+    let stream = "GET /c/a HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+    let come_back = async |server: &Running| {
+        let mut raw = server.connect().await;
+        raw.send(stream).await;
+        let answer = raw.answer().await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream")), "{answer:?}");
+        assert!(answer.body.starts_with("retry: ") && answer.body.ends_with("\n\n"), "{answer:?}");
+        raw.expects_eof().await;
+    };
+    let mut server = start(Config { max_connections: 1, ..Config::default() }).await;
+    let mut line = server.open("/test").await;
+    come_back(&server).await;
+    assert_eq!(ask(&server, "GET /c/a", "", b"").await.status, 503);
+    server.order(Order::Drain);
+    line.expects(close(1012, "the server is restarting")).await;
+    come_back(&server).await;
+}
+
 /// A reader that does not read costs a bounded outbox, is told, and can come back for what it missed.
 #[tokio::test]
 async fn a_slow_reader_is_given_up_alone() {

@@ -17,7 +17,7 @@ mod encoded;
 mod json;
 mod poll;
 mod publish;
-mod sse;
+pub(crate) mod sse;
 mod target;
 pub(crate) mod websocket;
 
@@ -55,7 +55,7 @@ pub(crate) async fn respond(
         return cross.allow(cors::preflight());
     }
     let answered = match *request.method() {
-        Method::GET if target.wants_events(request.headers()) => sse::open(&request, &target, site, gone),
+        Method::GET if sse::is_wanted(request.headers()) => sse::open(&request, &target, site, gone),
         Method::GET => poll::get(&request, &target, site, gone).await,
         Method::HEAD => poll::head(&target, site),
         Method::POST => publish::post(request, &target, site).await,

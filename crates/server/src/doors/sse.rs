@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use openline_hub::{Delivery, Outbox, Position, Publication, Recovery, Subscription, TooSlow};
@@ -37,6 +37,33 @@ const RETURN_WITHIN_MS: u64 = 5_000;
 
 /// Taken out of the outbox at once, about: what is written by one system call.
 const TAKE_BYTES: usize = 16 << 10;
+
+/// Whether an event stream is wanted.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    let types = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    types.map(|kind| kind.split(';').next().unwrap_or_default().trim()).any(|kind| kind == "text/event-stream")
+}
+
+/// An event stream that says when to come back, and nothing else: for when there is no room, or the server ends. To any
+/// other answer than 200 a browser never comes back.
+pub(crate) fn come_back() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", some_time())));
+    described(response.headers_mut());
+    response
+}
+
+/// Not all at once.
+fn some_time() -> u64 {
+    1 + std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) % RETURN_WITHIN_MS
+}
+
+fn described(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // Neither kept, nor held back: nginx buffers answers unless they say this.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
 
 pub(super) fn open<B>(
     request: &Request<B>,
@@ -83,12 +110,7 @@ pub(super) fn open<B>(
     stream.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
     let position = stream.positions[0];
     let mut response = Response::new(stream.boxed_unsync());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Neither kept, nor held back: nginx buffers answers unless they say this.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    described(response.headers_mut());
     Ok(if target.several { response } else { with_position(response, position) })
 }
 
@@ -174,8 +196,7 @@ impl hyper::body::Body for Stream {
                 return Poll::Ready(None);
             }
             if stream.line.poll_told_to_close(cx).is_ready() {
-                let spread = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-                stream.end(1 + spread % RETURN_WITHIN_MS);
+                stream.end(some_time());
                 continue;
             }
             let mut taken = Vec::new();

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::ACCEPT;
 use http::{HeaderMap, Response, StatusCode, Uri};
 use openline_hub::{ChannelName, NameError, Position};
 
@@ -78,12 +77,6 @@ impl Target {
             true => Err(TargetError::None),
             false => Ok(Self { channels, several: name.is_none(), after, wait, limit }),
         }
-    }
-
-    /// Whether an event stream is wanted.
-    pub(super) fn wants_events(&self, headers: &HeaderMap) -> bool {
-        let types = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-        types.map(|kind| kind.split(';').next().unwrap_or_default().trim()).any(|kind| kind == "text/event-stream")
     }
 
     /// What was seen last of each channel: `Last-Event-ID` (which a browser sends when it comes back) beats `?after=`.

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::Body;
 use super::stall::Stall;
 use crate::config::Config;
+use crate::doors::sse;
 
 /// A kept-alive connection without a request is closed after this long: nginx's default, which every client has met.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
@@ -52,6 +53,8 @@ pub(super) struct HeadGuard<S> {
     next: Next,
     reader: RequestReader,
     end: Option<End>,
+    /// The last request that was shown asks for an event stream.
+    wants_events: bool,
     /// Somebody wants to know when the peer hangs up.
     gone: Option<CancellationToken>,
     read_stall: Stall,
@@ -102,6 +105,7 @@ impl<S> HeadGuard<S> {
             limits,
             write_timeout: config.line.write_timeout,
             end: None,
+            wants_events: false,
             gone: None,
             read_stall: Stall::default(),
             write_stall: Stall::default(),
@@ -117,6 +121,11 @@ impl<S> HeadGuard<S> {
     /// Cancelled when the peer ends its direction: what waits for news on its behalf need not any more.
     pub(super) fn gone(&mut self) -> CancellationToken {
         self.gone.get_or_insert_default().clone()
+    }
+
+    /// Whether the request that is shown asks for an event stream.
+    pub(super) fn wants_events(&self) -> bool {
+        self.wants_events
     }
 
     /// Whether hyper has something to read.
@@ -169,6 +178,7 @@ impl<S> HeadGuard<S> {
             self.end = Some(End::Upgrade(Box::new(request)));
             return;
         }
+        self.wants_events = sse::is_wanted(request.headers());
         match Body::of(request.headers(), self.limits.max_bytes) {
             Ok(body) => {
                 self.verified += head_bytes;

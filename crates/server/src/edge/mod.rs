@@ -33,6 +33,7 @@ use tokio::time::timeout;
 
 use self::guard::{End, HeadGuard};
 use self::visitor::Visitor;
+use crate::doors::sse;
 use crate::knock::Reach;
 use crate::site::Site;
 use crate::tls::ClientCertificate;
@@ -148,6 +149,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _ = timeout(REFUSAL_PATIENCE, guard.ready()).await;
+    let refusal = if guard.wants_events() { sse::come_back() } else { refusal };
     let (_, _, stream) = guard.into_end();
     answer::send_and_close(stream, refusal).await
 }
