@@ -215,12 +215,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # }
     /// ```
     pub fn start_binary(&mut self) -> BinaryWriter<'_, S> {
-        BinaryWriter(MessageWriter { driver: &mut self.driver })
+        BinaryWriter(MessageWriter::new(&mut self.driver))
     }
 
     /// Begins a text message that is sent in parts, each of them UTF-8.
     pub fn start_text(&mut self) -> TextWriter<'_, S> {
-        TextWriter(MessageWriter { driver: &mut self.driver })
+        TextWriter(MessageWriter::new(&mut self.driver))
     }
 
     /// Sends a Ping of at most 125 bytes, ahead of the messages that wait.
@@ -311,10 +311,23 @@ impl Reply<'_> {
 #[derive(Debug)]
 struct MessageWriter<'a, S> {
     driver: &'a mut Driver<S>,
+    /// Whether to compress it, where its first part shall not decide.
+    compress: Option<bool>,
+}
+
+impl<'a, S> MessageWriter<'a, S> {
+    fn new(driver: &'a mut Driver<S>) -> Self {
+        Self { driver, compress: None }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
     async fn write(&mut self, part: Outgoing<'_>, last: bool) -> Result<(), Error> {
+        let part = match self.compress {
+            None => part,
+            Some(true) => part.compressed(),
+            Some(false) => part.uncompressed(),
+        };
         poll_fn(|cx| self.driver.poll_room(cx)).await?;
         self.driver.queue(|connection, output| connection.send_part(part, last, output))?;
         poll_fn(|cx| self.driver.poll_flush(cx)).await
@@ -324,6 +337,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
 /// A binary message on its way in parts, from [`WebSocket::start_binary`].
 #[derive(Debug)]
 pub struct BinaryWriter<'a, S>(MessageWriter<'a, S>);
+
+impl<S> BinaryWriter<'_, S> {
+    /// Sends the message as it is, as [`Outgoing::uncompressed`]. To be said before the first part.
+    pub fn uncompressed(mut self) -> Self {
+        self.0.compress = Some(false);
+        self
+    }
+
+    /// Compresses the message, if that was agreed on, however short its first part is, as [`Outgoing::compressed`]. Without
+    /// either, the first part decides: by its length, and by whether it shrinks. To be said before the first part.
+    pub fn compressed(mut self) -> Self {
+        self.0.compress = Some(true);
+        self
+    }
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BinaryWriter<'_, S> {
     /// Sends the next part; memory is bounded by the part. Dropped before it returns, the part is queued or it is not.
@@ -346,6 +374,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BinaryWriter<'_, S> {
 /// A text message on its way in parts, from [`WebSocket::start_text`].
 #[derive(Debug)]
 pub struct TextWriter<'a, S>(MessageWriter<'a, S>);
+
+impl<S> TextWriter<'_, S> {
+    /// Sends the message as it is, as [`Outgoing::uncompressed`]. To be said before the first part.
+    pub fn uncompressed(mut self) -> Self {
+        self.0.compress = Some(false);
+        self
+    }
+
+    /// Compresses the message, if that was agreed on, however short its first part is, as [`Outgoing::compressed`]. Without
+    /// either, the first part decides: by its length, and by whether it shrinks. To be said before the first part.
+    pub fn compressed(mut self) -> Self {
+        self.0.compress = Some(true);
+        self
+    }
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TextWriter<'_, S> {
     /// Sends the next part; memory is bounded by the part. Dropped before it returns, the part is queued or it is not.

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::task::Poll;
 
 use bytes::Bytes;
-use openline::handshake::Negotiated;
+use openline::deflate::Deflate;
+use openline::handshake::{ClientHandshake, Negotiated, ServerHandshake};
 use openline::{Config, Error, Message, Role, SharedMessage, WebSocket};
 
 use crate::poll::once;
@@ -199,4 +200,31 @@ async fn interrupted_calls_are_tried_again() {
     assert!(once(socket.send("a")).is_ready());
     assert!(once(socket.recv()).is_ready());
     assert_eq!(handle.take_written(), b"\x81\x01a");
+}
+
+/// RFC 7692 §6: whether a message is compressed is its sender's choice, and said by RSV1 of its first frame.
+#[tokio::test]
+async fn streamed_messages_are_compressed_by_choice() {
+    let deflate = Some(Deflate::default());
+    let client = ClientHandshake::new(&"ws://a/".parse().unwrap(), [7; 16]).unwrap().deflate(deflate.clone());
+    let server = ServerHandshake { deflate, ..ServerHandshake::default() };
+    let negotiated = server.accept(&client.request()).unwrap().1;
+    let (stream, handle) = script([Read::Wait], []);
+    let mut socket = WebSocket::from_parts(stream, b"", Role::Server, &negotiated, Config::default());
+    let (short, long) = ("tick ".repeat(20), "tick ".repeat(200));
+
+    let mut first_bytes = Vec::new();
+    let mut note = |handle: &crate::script::Handle| first_bytes.push(handle.take_written()[0]);
+    for part in [&short, &long] {
+        let mut text = socket.start_text();
+        assert!(once(text.write(part)).is_ready() && once(text.finish()).is_ready());
+        note(&handle);
+        let mut text = socket.start_text().compressed();
+        assert!(once(text.write(part)).is_ready() && once(text.finish()).is_ready());
+        note(&handle);
+        let mut binary = socket.start_binary().uncompressed();
+        assert!(once(binary.write(part.as_bytes())).is_ready() && once(binary.finish()).is_ready());
+        note(&handle);
+    }
+    assert_eq!(first_bytes, [0x01, 0x41, 0x02, 0x41, 0x41, 0x02]);
 }
