@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use openline_proto::deflate::{Codecs, Deflater, Inflater};
+use openline_proto::deflate::{Codecs, Deflater, DeflaterKind, Inflater};
 
 thread_local! {
     static DEFLATER: Cell<Option<Box<Deflater>>> = const { Cell::new(None) };
@@ -13,8 +13,8 @@ thread_local! {
 pub(crate) struct Lent;
 
 impl Codecs for Lent {
-    fn take_deflater(&self, level: u8, window_bits: u8) -> Box<Deflater> {
-        DEFLATER.take().unwrap_or_else(|| Box::new(Deflater::new(level, window_bits)))
+    fn take_deflater(&self, kind: DeflaterKind) -> Box<Deflater> {
+        DEFLATER.take().unwrap_or_else(|| Box::new(Deflater::of(kind)))
     }
 
     fn put_deflater(&self, deflater: Box<Deflater>) {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::thread::LocalKey;
 
 use openline_proto::Output;
-use openline_proto::deflate::{Codecs, Deflater, Inflater};
+use openline_proto::deflate::{Codecs, Deflater, DeflaterKind, Inflater};
 
 use crate::input::Input;
 
@@ -40,13 +40,12 @@ thread_local! {
 pub(crate) struct ThreadCodecs;
 
 impl Codecs for ThreadCodecs {
-    fn take_deflater(&self, level: u8, window_bits: u8) -> Box<Deflater> {
+    fn take_deflater(&self, kind: DeflaterKind) -> Box<Deflater> {
         let pooled = DEFLATERS.with_borrow_mut(|pool| {
-            let mut pooled = pool.iter();
-            let at = pooled.position(|pooled| pooled.level() == level && pooled.window_bits() == window_bits)?;
+            let at = pool.iter().position(|pooled| pooled.kind() == kind)?;
             Some(pool.swap_remove(at))
         });
-        pooled.unwrap_or_else(|| Box::new(Deflater::new(level, window_bits)))
+        pooled.unwrap_or_else(|| Box::new(Deflater::of(kind)))
     }
 
     fn put_deflater(&self, mut deflater: Box<Deflater>) {

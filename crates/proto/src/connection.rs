@@ -203,8 +203,8 @@ impl Connection {
         if let Some(compression) = &mut self.compression
             && compression.wants(message.wish, message.as_bytes().len())
         {
-            let (window_bits, level, codecs) = compression.shared();
-            if let Some(frames) = message.compressed_frames(window_bits, level, codecs) {
+            let (kind, codecs) = compression.shared();
+            if let Some(frames) = message.compressed_frames(kind, codecs) {
                 compression.forget_ours();
                 self.share_frames(frames, output);
                 return Ok(());
@@ -456,7 +456,7 @@ impl Connection {
             return false;
         }
         let mut deflater = compression.take_deflater();
-        let compressed = deflater.message(bytes, bytes.len() - 1);
+        let compressed = compression.compress(&mut deflater, bytes, bytes.len() - 1);
         if let Some(compressed) = compressed {
             self.write_compressed(message.kind.opcode(), compressed, true, output);
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::deflate::Codecs;
+use crate::deflate::{Codecs, DeflaterKind};
 use crate::frame::{Header, Opcode};
 
 /// Text or binary (§5.6).
@@ -449,17 +449,16 @@ impl SharedMessage {
     }
 
     /// The frames of the message compressed for a window of so many bits, if that makes it shorter. Done once, at the
-    /// level of whoever needs it first.
+    /// level of whoever needs it first, and by its library.
     pub(crate) fn compressed_frames(
         &self,
-        window_bits: u8,
-        level: u8,
+        kind: DeflaterKind,
         codecs: &dyn Codecs,
     ) -> Option<impl Iterator<Item = Bytes> + use<>> {
         let windows = self.compressed.0.get_or_init(Box::default);
-        let frames = windows[usize::from(window_bits - 9)].get_or_init(|| {
-            let mut deflater = codecs.take_deflater(level, window_bits);
-            let compressed = deflater.message(&self.payload, self.payload.len().saturating_sub(1));
+        let frames = windows[usize::from(kind.window_bits - 9)].get_or_init(|| {
+            let mut deflater = codecs.take_deflater(kind);
+            let compressed = deflater.alone(&self.payload, self.payload.len().saturating_sub(1));
             // §6.1: "RSV1 […] of the first fragment"
             let frames = compressed.map(|payload| Self::encode(self.kind, Header::RSV1, payload));
             deflater.reset();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Deflater, Inflater};
+use super::{Deflater, DeflaterKind, Inflater};
 
 /// Lends compressors and inflaters to connections, each for a message, or with context takeover for as long as messages
 /// come. A connection that is idle holds none.
@@ -10,7 +10,7 @@ use super::{Deflater, Inflater};
 /// `openline` keeps a few per thread. A connection that is told of none makes its own, for each message anew.
 pub trait Codecs: fmt::Debug + Sync {
     /// A compressor that remembers nothing.
-    fn take_deflater(&self, level: u8, window_bits: u8) -> Box<Deflater>;
+    fn take_deflater(&self, kind: DeflaterKind) -> Box<Deflater>;
 
     /// Takes back a compressor that remembers nothing.
     fn put_deflater(&self, deflater: Box<Deflater>);
@@ -27,8 +27,8 @@ pub trait Codecs: fmt::Debug + Sync {
 pub(crate) struct Fresh;
 
 impl Codecs for Fresh {
-    fn take_deflater(&self, level: u8, window_bits: u8) -> Box<Deflater> {
-        Box::new(Deflater::new(level, window_bits))
+    fn take_deflater(&self, kind: DeflaterKind) -> Box<Deflater> {
+        Box::new(Deflater::of(kind))
     }
 
     fn put_deflater(&self, _: Box<Deflater>) {}

@@ -7,7 +7,7 @@ use super::codecs::{Codecs, Fresh};
 use super::memory::{ContextMemory, Reservation};
 use super::negotiate::Agreed;
 use super::settings::MIN_WINDOW_BITS;
-use super::{Deflate, Deflater, Direction, InflateError, Inflater};
+use super::{Deflate, Deflater, DeflaterKind, Direction, InflateError, Inflater};
 use crate::error::ProtocolError;
 use crate::message::Wish;
 use crate::role::Role;
@@ -23,7 +23,7 @@ pub(crate) struct Compression {
     takeover: Option<Box<Takeover>>,
     min_bytes: usize,
     max_ratio: Option<u32>,
-    level: u8,
+    deflaters: DeflaterKind,
     ours: Direction,
     theirs: Direction,
     /// The streamed message that goes out is compressed.
@@ -76,7 +76,11 @@ impl Compression {
             takeover,
             min_bytes: settings.min_bytes,
             max_ratio: settings.max_ratio,
-            level: settings.level(),
+            deflaters: DeflaterKind {
+                level: settings.level(),
+                window_bits: ours.window_bits.max(MIN_WINDOW_BITS),
+                library: settings.library,
+            },
             ours,
             theirs,
             streaming: false,
@@ -153,7 +157,7 @@ impl Compression {
         {
             takeover.ours = takeover.memory.as_ref().and_then(|memory| memory.reserve(Deflater::bytes(window_bits)));
         }
-        self.codecs.take_deflater(self.level, window_bits)
+        self.codecs.take_deflater(self.deflaters)
     }
 
     /// Gives it back when the message is done, or keeps it for the next.
@@ -182,10 +186,22 @@ impl Compression {
         if std::mem::take(&mut self.streaming) { self.deflater.take() } else { None }
     }
 
-    /// How many bits the window has that a message for many is compressed with, and at which level; and what compresses
-    /// it.
-    pub(crate) fn shared(&self) -> (u8, u8, &'static dyn Codecs) {
-        (self.ours.window_bits, self.level, self.codecs)
+    /// Compresses a whole message to at most `max_bytes` bytes; `None` when it would take more.
+    pub(crate) fn compress<'a>(
+        &self,
+        deflater: &'a mut Deflater,
+        message: &[u8],
+        max_bytes: usize,
+    ) -> Option<&'a [u8]> {
+        match &self.takeover {
+            Some(takeover) if takeover.ours.is_some() => deflater.message(message, max_bytes),
+            _ => deflater.alone(message, max_bytes),
+        }
+    }
+
+    /// What a message for many is compressed by, and where that comes from.
+    pub(crate) fn shared(&self) -> (DeflaterKind, &'static dyn Codecs) {
+        (self.deflaters, self.codecs)
     }
 
     /// The peer was sent what our context does not know, so the next message must not refer to what was before it.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
+use super::{DeflaterKind, Library};
+
 /// Compresses messages. Each refers to those before it; a [`reset`](Self::reset) forgets them, and then it serves any
 /// connection with the same level and window.
 ///
@@ -14,9 +16,11 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 /// assert_eq!(deflater.message(b"Hello", usize::MAX), Some(&b"\xf2\x00\x11\x00\x00"[..])); // §7.2.3.2
 /// ```
 pub struct Deflater {
-    deflate: Deflate,
-    level: u8,
-    window_bits: u8,
+    kind: DeflaterKind,
+    /// Made when it is first needed: libdeflate may do all there is.
+    zlib: Option<Deflate>,
+    #[cfg(feature = "libdeflate")]
+    libdeflate: Option<libdeflater::Compressor>,
     /// What came of the last message.
     output: Vec<u8>,
 }
@@ -30,14 +34,23 @@ impl Deflater {
     /// # Panics
     /// When the level is not in 1 to 9 or the window not in 9 to 15.
     pub fn new(level: u8, window_bits: u8) -> Self {
+        Self::of(DeflaterKind { level, window_bits, library: Library::ZlibRs })
+    }
+
+    /// A compressor of this kind.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn of(kind: DeflaterKind) -> Self {
+        let DeflaterKind { level, window_bits, .. } = kind;
         assert!((1..=9).contains(&level) && (9..=15).contains(&window_bits), "zlib has no such level or window");
-        let config = DeflateConfig {
-            level: level.into(),
-            window_bits: -i32::from(window_bits),  // raw: no header, no checksum
-            mem_level: i32::from(window_bits) - 7, // 8, zlib's default, for its default window
-            ..DeflateConfig::default()
-        };
-        Self { deflate: Deflate::new_with_config(config), level, window_bits, output: Vec::new() }
+        Self {
+            kind,
+            zlib: None,
+            #[cfg(feature = "libdeflate")]
+            libdeflate: None,
+            output: Vec::new(),
+        }
     }
 
     /// About how much memory one with such a window takes, as measured with zlib-rs 0.6.
@@ -45,19 +58,60 @@ impl Deflater {
         (136 << 10) + (15 << (window_bits.clamp(9, 15) - 1))
     }
 
-    /// From 1 to 9.
-    pub fn level(&self) -> u8 {
-        self.level
-    }
-
-    /// How far back it refers, as a power of two.
-    pub fn window_bits(&self) -> u8 {
-        self.window_bits
+    /// What it was made to be.
+    pub fn kind(&self) -> DeflaterKind {
+        self.kind
     }
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        self.deflate.reset();
+        if let Some(zlib) = &mut self.zlib {
+            zlib.reset();
+        }
+    }
+
+    /// Compresses a whole message that refers to none before it, nor any after it to it, to at most `max_bytes` bytes;
+    /// `None` when it would take more. To be called on one that remembers nothing, which then still remembers nothing.
+    pub fn alone(&mut self, message: &[u8], max_bytes: usize) -> Option<&[u8]> {
+        #[cfg(feature = "libdeflate")]
+        if self.kind.library == Library::Libdeflate
+            && message.len() <= 1 << self.kind.window_bits
+            && !message.is_empty()
+        {
+            return self.with_libdeflate(message, max_bytes);
+        }
+        self.message(message, max_bytes)?; // or was reset
+        self.reset();
+        Some(&self.output)
+    }
+
+    /// §7.2.3.4: a block with BFINAL, then the header of an empty one without.
+    #[cfg(feature = "libdeflate")]
+    fn with_libdeflate(&mut self, message: &[u8], max_bytes: usize) -> Option<&[u8]> {
+        use libdeflater::{CompressionLvl, Compressor};
+
+        let level = i32::from(self.kind.level);
+        let compressor = self
+            .libdeflate
+            .get_or_insert_with(|| Compressor::new(CompressionLvl::new(level).expect("1 to 9 are among its 0 to 12")));
+        let room = compressor.deflate_compress_bound(message.len()).min(max_bytes.saturating_sub(1));
+        self.output.resize(room, 0);
+        let bytes = compressor.deflate_compress(message, &mut self.output).ok()?;
+        self.output.truncate(bytes);
+        self.output.push(0);
+        Some(&self.output)
+    }
+
+    fn zlib(&mut self) -> &mut Deflate {
+        let DeflaterKind { level, window_bits, .. } = self.kind;
+        self.zlib.get_or_insert_with(|| {
+            Deflate::new_with_config(DeflateConfig {
+                level: level.into(),
+                window_bits: -i32::from(window_bits),  // raw: no header, no checksum
+                mem_level: i32::from(window_bits) - 7, // 8, zlib's default, for its default window
+                ..DeflateConfig::default()
+            })
+        })
     }
 
     /// Compresses a whole message to at most `max_bytes` bytes. `None` when it would take more: then the peer will never
@@ -104,46 +158,51 @@ impl Deflater {
     /// block that was begun nor how much of its buffer was taken: what is compressed next is corrupt, or finds no room.
     fn drain(&mut self) {
         const STEP_BYTES: usize = 32 << 10;
-        self.output.resize(STEP_BYTES, 0);
+        let mut drained = std::mem::take(&mut self.output);
+        drained.resize(STEP_BYTES, 0);
+        let zlib = self.zlib();
         loop {
-            let before = self.deflate.total_out();
+            let before = zlib.total_out();
             // An error says that there is nothing to flush.
-            let drained = self.deflate.compress(&[], &mut self.output, DeflateFlush::SyncFlush);
-            if drained.is_err() || ((self.deflate.total_out() - before) as usize) < STEP_BYTES {
+            let flushed = zlib.compress(&[], &mut drained, DeflateFlush::SyncFlush);
+            if flushed.is_err() || ((zlib.total_out() - before) as usize) < STEP_BYTES {
                 break;
             }
         }
-        self.output.clear();
+        drained.clear();
+        self.output = drained;
     }
 
     /// `false` when it stopped because more than `max_bytes` came of it.
     fn flush(&mut self, mut input: &[u8], max_bytes: usize) -> bool {
         let step = (input.len() / 2).clamp(256, 32 << 10);
-        loop {
-            let start = self.output.len();
-            self.output.resize(start + step, 0);
-            let (in_before, out_before) = (self.deflate.total_in(), self.deflate.total_out());
-            self.deflate
-                .compress(input, &mut self.output[start..], DeflateFlush::SyncFlush)
+        let mut output = std::mem::take(&mut self.output);
+        let zlib = self.zlib();
+        let done = loop {
+            let start = output.len();
+            output.resize(start + step, 0);
+            let (in_before, out_before) = (zlib.total_in(), zlib.total_out());
+            zlib.compress(input, &mut output[start..], DeflateFlush::SyncFlush)
                 .expect("a compressor that was set up compresses whatever comes");
-            input = &input[(self.deflate.total_in() - in_before) as usize..];
-            let bytes = (self.deflate.total_out() - out_before) as usize;
-            self.output.truncate(start + bytes);
-            if self.output.len() > max_bytes {
-                return false;
+            input = &input[(zlib.total_in() - in_before) as usize..];
+            let bytes = (zlib.total_out() - out_before) as usize;
+            output.truncate(start + bytes);
+            if output.len() > max_bytes {
+                break false;
             }
             // zlib.h: a flush is complete when there is room left.
             if bytes < step {
-                return true;
+                break true;
             }
-        }
+        };
+        self.output = output;
+        done
     }
 }
 
 impl fmt::Debug for Deflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { level, window_bits, .. } = self;
-        f.debug_struct("Deflater").field("level", level).field("window_bits", window_bits).finish_non_exhaustive()
+        f.debug_struct("Deflater").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -229,6 +288,35 @@ mod tests {
             compressed.extend_from_slice(deflater.part(b""));
             compressed.extend_from_slice(deflater.end(b""));
             assert_eq!(inflate(&mut inflater, &compressed), b"one, two, one, two, three");
+        }
+    }
+
+    /// RFC 7692 §7.2.3.4, and messages longer than the window, shorter than a byte, and not to be compressed.
+    #[cfg(feature = "libdeflate")]
+    #[test]
+    fn libdeflate_ends_each_message_with_bfinal() {
+        let kind = DeflaterKind { level: 1, window_bits: 15, library: Library::Libdeflate };
+        let mut deflater = Deflater::of(kind);
+        let ticks = b"tick ".repeat(20);
+        let compressed = deflater.alone(&ticks, 20).unwrap();
+        assert_eq!((compressed[0] & 1, compressed.last()), (1, Some(&0)));
+        assert_eq!(inflate(&mut Inflater::new(), compressed), ticks);
+        assert_eq!(deflater.alone(b"", usize::MAX), Some(&b"\0"[..]));
+
+        let json = b"{\"sequence\":1,\"kind\":\"tick\"}".repeat(3000);
+        for window_bits in [9, 12, 15] {
+            let (mut deflater, mut inflater) = (Deflater::of(DeflaterKind { window_bits, ..kind }), Inflater::new());
+            for bytes in [0, 1, 100, 512, 513, 4096, 32 << 10, (32 << 10) + 1, json.len()] {
+                let compressed = deflater.alone(&json[..bytes], usize::MAX).unwrap().to_vec();
+                assert_eq!(inflate(&mut inflater, &compressed), &json[..bytes], "{window_bits} bits, {bytes} bytes");
+                inflater.reset();
+                if bytes < 100 {
+                    continue;
+                }
+                assert_eq!(deflater.alone(&noise(bytes), bytes - 1), None);
+                assert_eq!(deflater.alone(&json[..bytes], compressed.len()), Some(&compressed[..]));
+                assert_eq!(deflater.alone(&json[..bytes], compressed.len() - 1), None);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ContextMemory;
+use super::{ContextMemory, Library};
 
 /// permessage-deflate as one side wants it. The default offers and accepts it without context takeover, so that an idle
 /// connection holds no memory for it.
@@ -20,6 +20,9 @@ pub struct Deflate {
     /// From 1, fast, to 9, small. Default 1: it is on unless turned off, so it has to be cheap. What each level costs and
     /// gives is in `docs/decisions/0011-deflate.md`.
     pub level: u8,
+
+    /// What compresses messages that stand for themselves. Default: zlib-rs.
+    pub library: Library,
 
     /// Shorter messages are sent as they are. Default 512: below, a message saves part of a packet and no packet, and
     /// 128 bytes of JSON lose a tenth of themselves for 5 µs. With takeover they lose more: 64.
@@ -50,6 +53,7 @@ impl Default for Deflate {
     fn default() -> Self {
         Self {
             level: 1,
+            library: Library::default(),
             min_bytes: 512,
             window_bits: 15,
             peer_window_bits: 15,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use openline_proto::deflate::{Codecs, ContextMemory, Deflate, Deflater, Inflater};
+use openline_proto::deflate::{Codecs, ContextMemory, Deflate, Deflater, DeflaterKind, Inflater};
 use openline_proto::{Outgoing, SharedMessage};
 
 use crate::deflated::{both, eager, json, noise, said};
@@ -13,9 +13,9 @@ use crate::wire;
 struct Counting(AtomicUsize);
 
 impl Codecs for Counting {
-    fn take_deflater(&self, level: u8, window_bits: u8) -> Box<Deflater> {
+    fn take_deflater(&self, kind: DeflaterKind) -> Box<Deflater> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Box::new(Deflater::new(level, window_bits))
+        Box::new(Deflater::of(kind))
     }
 
     fn put_deflater(&self, _: Box<Deflater>) {}
