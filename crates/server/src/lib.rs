@@ -14,6 +14,7 @@
 
 pub mod cli;
 mod config;
+mod connections;
 mod demo;
 mod doors;
 mod edge;

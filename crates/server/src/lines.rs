@@ -1,12 +1,13 @@
 //! Every open line (an accepted WebSocket, an event stream, a poll that waits), so that all of them can be told to close.
 
-use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use openline::proto::CloseCode;
-use tokio::sync::{oneshot, watch};
+use slab::Slab;
+use tokio::sync::watch;
 
 /// What a line is told to close with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,43 +23,60 @@ pub(crate) struct Goodbye {
 pub struct Lines {
     book: Mutex<Book>,
     count: watch::Sender<usize>,
+    /// Whether anybody was told to close yet. All that a line looks at while it is in use.
+    ending: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    next: u64,
-    /// Those who have not been told yet.
-    untold: BTreeMap<u64, oneshot::Sender<Goodbye>>,
+    entries: Slab<Entry>,
     /// Set once and for good: whoever opens a line after that is told at once.
     farewell: Option<Goodbye>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    told: bool,
+    /// Who waits to be told.
+    waker: Option<Waker>,
+}
+
+/// A line that was open when the end began, and is to be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Untold(usize);
+
 impl Lines {
     /// None.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { book: Mutex::default(), count: watch::Sender::new(0) })
+        Arc::new(Self { book: Mutex::default(), count: watch::Sender::new(0), ending: AtomicBool::new(false) })
     }
 
     /// Enters a line; it is struck out when the returned [`Line`] is dropped.
     pub(crate) fn open(self: &Arc<Self>) -> Line {
-        let (tell, told) = oneshot::channel();
         let mut book = self.book();
-        let id = book.next;
-        book.next += 1;
-        match book.farewell {
-            // The receiver is here, so it arrives.
-            Some(goodbye) => drop(tell.send(goodbye)),
-            None => drop(book.untold.insert(id, tell)),
-        }
+        let told = book.farewell.is_some();
+        let key = book.entries.insert(Entry { told, waker: None });
         self.count.send_modify(|count| *count += 1);
-        Line { id, told, lines: self.clone() }
+        Line { key, waker: None, lines: self.clone() }
     }
 
     /// From now on every line that opens is told `goodbye`. Returns those that are open, to be told one by one.
-    pub(crate) fn farewell(&self, goodbye: Goodbye) -> Vec<oneshot::Sender<Goodbye>> {
+    pub(crate) fn farewell(&self, goodbye: Goodbye) -> Vec<Untold> {
         let mut book = self.book();
         book.farewell = Some(goodbye);
-        std::mem::take(&mut book.untold).into_values().collect()
+        self.ending.store(true, Ordering::Relaxed);
+        book.entries.iter().map(|(key, _)| Untold(key)).collect()
+    }
+
+    /// Tells one of them. Should it have hung up meanwhile, whoever has its place now was told already.
+    pub(crate) fn tell(&self, untold: Untold) {
+        let waker = self.book().entries.get_mut(untold.0).and_then(|entry| {
+            entry.told = true;
+            entry.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// How many are open.
@@ -72,7 +90,7 @@ impl Lines {
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, Book> {
         // Nothing in here panics half-way.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,35 +99,46 @@ impl Lines {
 /// An open line's entry.
 #[derive(Debug)]
 pub(crate) struct Line {
-    id: u64,
-    told: oneshot::Receiver<Goodbye>,
+    key: usize,
+    /// A copy of what the book has.
+    waker: Option<Waker>,
     lines: Arc<Lines>,
 }
 
 impl Line {
     /// Waits until the server wants this line closed; for ever, if it never does.
     pub(crate) async fn told_to_close(&mut self) -> Goodbye {
-        match (&mut self.told).await {
-            Ok(goodbye) => goodbye,
-            Err(_) => std::future::pending().await,
-        }
+        poll_fn(|cx| self.poll_told_to_close(cx)).await
     }
-}
 
-impl Line {
-    /// The same for code without `async`.
+    /// The same for code without `async`. Looks into the book only for who is new here, and at the end: lines that are in
+    /// use share no lock.
     pub(crate) fn poll_told_to_close(&mut self, cx: &mut Context<'_>) -> Poll<Goodbye> {
-        match Pin::new(&mut self.told).poll(cx) {
-            Poll::Ready(Ok(goodbye)) => Poll::Ready(goodbye),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && !self.lines.ending.load(Ordering::Relaxed) {
+            return Poll::Pending;
         }
+        let mut book = self.lines.book();
+        let goodbye = book.farewell;
+        let entry = &mut book.entries[self.key];
+        if entry.told
+            && let Some(goodbye) = goodbye
+        {
+            return Poll::Ready(goodbye);
+        }
+        entry.waker = Some(cx.waker().clone());
+        drop(book);
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.lines.book().untold.remove(&self.id);
+        // The waker may be the last that keeps its task's memory: it is dropped without the lock.
+        let entry = self.lines.book().entries.remove(self.key);
         self.lines.count.send_modify(|count| *count -= 1);
+        drop(entry);
     }
 }
 
@@ -125,17 +154,22 @@ mod tests {
         let (mut first, mut second) = (lines.open(), lines.open());
         drop(lines.open());
         assert_eq!(lines.count(), 2);
+        let first = tokio::spawn(async move { first.told_to_close().await });
+        let is_told = |line: &mut Line| line.poll_told_to_close(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(!is_told(&mut second));
+        tokio::task::yield_now().await; // the first waits
 
         let untold = lines.farewell(GOODBYE);
         assert_eq!(untold.len(), 2);
         let mut late = lines.open();
         assert_eq!(late.told_to_close().await, GOODBYE);
 
-        let mut untold = untold.into_iter();
-        untold.next().unwrap().send(GOODBYE).unwrap();
-        assert_eq!(first.told_to_close().await, GOODBYE);
-        assert!(second.told.try_recv().is_err());
-        drop((first, second, late));
+        lines.tell(untold[0]);
+        assert_eq!(first.await.unwrap(), GOODBYE);
+        assert!(!is_told(&mut second));
+        lines.tell(untold[1]);
+        assert!(is_told(&mut second));
+        drop((second, late));
         lines.none().await;
     }
 }

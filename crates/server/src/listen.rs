@@ -7,10 +7,9 @@ use std::{error, fmt, io};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{Listen, Need};
+use crate::connections::Connections;
 use crate::edge;
 use crate::knock::Reach;
 use crate::site::Site;
@@ -53,14 +52,8 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts for ever, each connection in a task of its own that ends with `alive`.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    reach: Reach,
-    site: Arc<Site>,
-    connections: TaskTracker,
-    alive: CancellationToken,
-) {
+/// Accepts for ever, each connection in a task of its own.
+pub(crate) async fn accept(listener: TcpListener, reach: Reach, site: Arc<Site>, connections: Arc<Connections>) {
     let mut complained: Option<Instant> = None;
     loop {
         match listener.accept().await {
@@ -71,7 +64,7 @@ pub(crate) async fn accept(
                     continue;
                 }
                 if let Some(connection) = edge::enter(stream, peer, reach, &site) {
-                    connections.spawn(alive.clone().run_until_cancelled_owned(connection));
+                    connections.spawn(connection);
                 }
             }
             Err(error) if is_about_one_connection(&error) => tracing::debug!(%error, "gone before it was accepted"),

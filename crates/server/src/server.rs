@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::connections::Alive;
 use crate::knock::Reach;
 use crate::lines::Lines;
 use crate::listen::{self, BindError};
@@ -92,14 +92,14 @@ impl Server {
     /// timeout. What is open after that is dropped.
     pub async fn serve(self, order: impl Future<Output = Order>) -> Farewell {
         let Self { listeners, site, .. } = self;
-        let connections = TaskTracker::new();
         // Whatever happens to this future, nothing of the server outlives it.
-        let alive = CancellationToken::new();
-        let _end = alive.clone().drop_guard();
+        let alive = Alive::default();
+        let connections = &alive.0;
+        let sweeping = CancellationToken::new();
+        let _stop_sweeping = sweeping.clone().drop_guard();
         let listening = CancellationToken::new();
         for (listener, address) in listeners {
-            let accept =
-                listen::accept(listener, Reach::of(address.ip()), site.clone(), connections.clone(), alive.clone());
+            let accept = listen::accept(listener, Reach::of(address.ip()), site.clone(), connections.clone());
             tokio::spawn(listening.clone().run_until_cancelled_owned(accept));
         }
         if let (Some(tls), Some(acceptor)) = (&site.config.tls, &site.tls)
@@ -108,8 +108,8 @@ impl Server {
             let follow = tls::follow(tls.clone(), acceptor.clone());
             tokio::spawn(listening.clone().run_until_cancelled_owned(follow));
         }
-        let sweeping = site.clone();
-        tokio::spawn(alive.clone().run_until_cancelled_owned(async move { sweeping.channels.sweep().await }));
+        let swept = site.clone();
+        tokio::spawn(sweeping.run_until_cancelled_owned(async move { swept.channels.sweep().await }));
         let _stop_listening = listening.clone().drop_guard();
 
         let order = order.await;
@@ -121,9 +121,8 @@ impl Server {
         let farewell = shutdown::close(&site.lines, order.goodbye(), window, site.config.shutdown_timeout).await;
         listening.cancel();
         // The lines are gone; what is left are answers to newcomers, each bounded by a second.
-        connections.close();
         if farewell.dropped == 0 {
-            let _ = timeout(site.config.shutdown_timeout, connections.wait()).await;
+            let _ = timeout(site.config.shutdown_timeout, connections.none()).await;
         }
         farewell
     }

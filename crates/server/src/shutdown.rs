@@ -48,8 +48,7 @@ pub(crate) async fn close(lines: &Lines, goodbye: Goodbye, window: Duration, pat
         for (turn, line) in untold.into_iter().enumerate() {
             // A share of the window is exact enough in f64 for any number of lines that fits in memory.
             sleep_until(start + window.mul_f64(turn as f64 / told as f64)).await;
-            // Whoever hung up meanwhile needs no telling.
-            let _ = line.send(goodbye);
+            lines.tell(line);
         }
         sleep(patience).await;
     };

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::drain;
+use crate::edge::upgrade::Serve;
 
 const SUBPROTOCOL: &str = "chat";
 
@@ -27,22 +28,21 @@ pub(super) fn accept(offer: &Offer) -> Acceptance {
     Acceptance { subprotocol: subprotocol.cloned(), ..Acceptance::default() }
 }
 
-pub(super) async fn run<S>(socket: &mut WebSocket<S>, member: Member<'_>) -> Result<(), Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let ended = tokio::select! {
-        biased;
-        () = member.outbox.overflowed.notified() => None,
-        ended = talk(socket, &member) => Some(ended),
-    };
-    match ended {
-        Some(ended) => ended,
-        None => socket.close(TOO_SLOW.0, TOO_SLOW.1).await.map(drop),
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Member {
+    async fn serve(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+        let ended = tokio::select! {
+            biased;
+            () = self.outbox.overflowed.notified() => None,
+            ended = talk(socket, &self) => Some(ended),
+        };
+        match ended {
+            Some(ended) => ended,
+            None => socket.close(TOO_SLOW.0, TOO_SLOW.1).await.map(drop),
+        }
     }
 }
 
-async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, member: &Member<'_>) -> Result<(), Error> {
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, member: &Member) -> Result<(), Error> {
     loop {
         tokio::select! {
             message = socket.recv() => match message? {
@@ -72,25 +72,25 @@ struct Members {
 }
 
 impl Room {
-    pub(super) fn join(&self, max_outbox_bytes: usize) -> Member<'_> {
+    pub(super) fn join(self: &Arc<Self>, max_outbox_bytes: usize) -> Member {
         let outbox = Arc::new(Outbox::new(max_outbox_bytes));
         let mut members = lock(&self.members);
         let id = members.next;
         members.next += 1;
         members.outboxes.insert(id, outbox.clone());
-        Member { id, outbox, room: self }
+        Member { id, outbox, room: self.clone() }
     }
 }
 
 /// One who is here, until dropped.
 #[derive(Debug)]
-pub(crate) struct Member<'a> {
+pub(crate) struct Member {
     id: u64,
     outbox: Arc<Outbox>,
-    room: &'a Room,
+    room: Arc<Room>,
 }
 
-impl Member<'_> {
+impl Member {
     /// Tells all the others.
     fn say(&self, message: &Message) {
         let shared = SharedMessage::new(message);
@@ -110,7 +110,7 @@ impl Member<'_> {
     }
 }
 
-impl Drop for Member<'_> {
+impl Drop for Member {
     fn drop(&mut self) {
         lock(&self.room.members).outboxes.remove(&self.id);
     }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::drain;
+use crate::edge::upgrade::Serve;
 
 pub(super) const SUBPROTOCOL: &str = "dumb-increment-protocol";
 
@@ -20,7 +21,16 @@ pub(super) fn accept(offer: &Offer) -> Option<Acceptance> {
     Some(Acceptance { subprotocol: Some(subprotocol.clone()), ..Acceptance::default() })
 }
 
-pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Result<(), Error> {
+/// The endpoint.
+pub(super) struct Count;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Count {
+    async fn serve(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+        count(socket).await
+    }
+}
+
+async fn count<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>) -> Result<(), Error> {
     let mut number = 0_u64;
     let mut clock = interval(TICK);
     // Whoever stalled gets the next number, and not all the missed ones at once.

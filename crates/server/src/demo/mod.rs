@@ -5,6 +5,9 @@ mod increment;
 pub(crate) mod page;
 mod test;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use openline::proto::handshake::{Acceptance, Offer};
@@ -12,6 +15,8 @@ use openline::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::edge::answer::text;
+use crate::edge::{self, upgrade};
+use crate::lines::Line;
 use crate::site::Site;
 
 /// What a 404 and the start of the program say.
@@ -29,7 +34,7 @@ pub(crate) enum Socket {
 /// What the lines of the demo share.
 #[derive(Debug, Default)]
 pub(crate) struct Demo {
-    room: chat::Room,
+    room: Arc<chat::Room>,
 }
 
 impl Socket {
@@ -59,7 +64,7 @@ impl Socket {
     }
 
     /// Takes a place there. Before the handshake is answered: whoever reads the answer is in.
-    pub(crate) fn enter(self, site: &Site) -> Place<'_> {
+    pub(crate) fn enter(self, site: &Site) -> Place {
         match self {
             Self::Test => Place::Test,
             Self::Chat => Place::Chat(site.demo.room.join(site.config.line.max_output_bytes)),
@@ -70,23 +75,23 @@ impl Socket {
 
 /// What a line is to an endpoint.
 #[derive(Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Place {
     Test,
-    Chat(chat::Member<'a>),
+    Chat(chat::Member),
     Increment,
 }
 
-impl Place<'_> {
-    /// Serves an open line until it ends.
-    pub(crate) async fn run<S>(self, socket: &mut WebSocket<S>) -> Result<(), Error>
+impl Place {
+    /// Serves an open line until it ends. Each its own way: a line has the memory of its own endpoint, and not of the
+    /// largest.
+    pub(crate) fn serve<S>(self, socket: WebSocket<S>, line: Line, peer: SocketAddr) -> edge::Line
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match self {
-            Self::Test => test::run(socket).await,
-            // In boxes: a line has the memory of its own endpoint, and not of the largest.
-            Self::Chat(member) => Box::pin(chat::run(socket, member)).await,
-            Self::Increment => Box::pin(increment::run(socket)).await,
+            Self::Test => upgrade::serve(socket, line, peer, test::Echo),
+            Self::Chat(member) => upgrade::serve(socket, line, peer, member),
+            Self::Increment => upgrade::serve(socket, line, peer, increment::Count),
         }
     }
 }

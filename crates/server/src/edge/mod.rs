@@ -15,13 +15,14 @@ mod proxied;
 mod stall;
 #[cfg(test)]
 mod tests;
-mod upgrade;
+pub(crate) mod upgrade;
 pub(crate) mod visitor;
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::http::Response;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use openline::tls::{Acceptor, TlsError, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use self::guard::{End, HeadGuard};
@@ -39,35 +41,53 @@ use crate::site::Site;
 use crate::tls::ClientCertificate;
 
 /// What is to be done with a connection that was accepted: serve it, say why not, or (`None`) drop it.
-pub(crate) fn enter(
-    stream: TcpStream,
-    peer: SocketAddr,
-    reach: Reach,
-    site: &Arc<Site>,
-) -> Option<impl Future<Output = ()> + Send + use<>> {
+pub(crate) fn enter(stream: TcpStream, peer: SocketAddr, reach: Reach, site: &Arc<Site>) -> Option<Connection> {
     let (slot, refusal) = match site.slots.clone().try_acquire_owned() {
         Ok(slot) => (slot, site.closing.is_cancelled().then(answer::closing)),
         Err(_) => (site.refusals.clone().try_acquire_owned().ok()?, Some(answer::full())),
     };
-    let site = site.clone();
-    Some(async move {
-        // In boxes, one after the other: a task keeps the memory of all that it ever was, and there are many idle lines.
-        let ended = match Box::pin(arrive(stream, Visitor::new(peer, reach), refusal, site)).await {
-            Ok(Some(line)) => line.await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = ended {
+    let arriving = arrive(stream, Visitor::new(peer, reach), refusal, site.clone());
+    let arriving = async move {
+        arriving.await.unwrap_or_else(|error| {
             tracing::debug!(%peer, %error, "the connection broke");
-        }
-        drop(slot);
-    })
+            None
+        })
+    };
+    Some(Connection { stage: Stage::Arriving(Box::pin(arriving)), _slot: slot })
 }
 
-/// A line, from its opening handshake to its end.
-type Line = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+/// One TCP connection, to be served to its end. In boxes, one after the other: a task keeps the memory of all that it ever
+/// was, and there are many idle lines.
+pub(crate) struct Connection {
+    stage: Stage,
+    _slot: OwnedSemaphorePermit,
+}
 
-/// All that comes before a line, and where none comes, all there is.
+enum Stage {
+    /// All that comes before a line, and where none comes, all there is.
+    Arriving(Pin<Box<dyn Future<Output = Option<Line>> + Send>>),
+    Line(Line),
+}
+
+/// A line that is open, to its end.
+pub(crate) type Line = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.stage {
+                Stage::Line(line) => return line.as_mut().poll(cx),
+                Stage::Arriving(arriving) => match ready!(arriving.as_mut().poll(cx)) {
+                    Some(line) => self.stage = Stage::Line(line),
+                    None => return Poll::Ready(()),
+                },
+            }
+        }
+    }
+}
+
 async fn arrive(
     mut stream: TcpStream,
     mut visitor: Visitor,
@@ -162,7 +182,7 @@ where
     let last_words = match end {
         None | Some(End::Closed | End::Idle | End::Body) => return answer::close(stream).await.map(|()| None),
         Some(End::Upgrade(request)) => {
-            return Ok(Some(Box::pin(upgrade::serve(request, leftover, stream, visitor, site))));
+            return upgrade::open(request, leftover, stream, visitor, site).await;
         }
         Some(End::Malformed(error)) => error.response().map(Into::into),
         Some(End::HalfHead) => answer::half_a_head(),

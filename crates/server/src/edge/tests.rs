@@ -19,10 +19,10 @@ const UPGRADE: &str = "GET /test HTTP/1.1\r\nHost: localhost\r\nUpgrade: websock
 
 /// A connection to its very end, whether it becomes a line or not.
 async fn until_closed(stream: DuplexStream, visitor: Visitor, site: Arc<Site>) -> std::io::Result<()> {
-    match super::serve(stream, visitor, site).await? {
-        Some(line) => line.await,
-        None => Ok(()),
+    if let Some(line) = super::serve(stream, visitor, site).await? {
+        line.await;
     }
+    Ok(())
 }
 
 /// The other end of a connection that is being served.

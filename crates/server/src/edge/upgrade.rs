@@ -1,6 +1,7 @@
-//! A request to upgrade: judged, answered, and if it may, an open line until its end.
+//! A request to upgrade: judged, answered, and if it may, an open line.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,48 +19,20 @@ use crate::lines::Line;
 use crate::routes::Endpoint;
 use crate::site::Site;
 
-/// A line, from its request to its end. `leftover`: what the peer sent behind the head, already frames.
-pub(super) async fn serve<S>(
-    request: Box<Request<()>>,
-    leftover: Bytes,
-    stream: S,
-    visitor: Visitor,
-    site: Arc<Site>,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let peer = visitor.peer;
-    // In a box that is freed when the line is open: it stays open for long.
-    let opening = Box::pin(open(request, leftover, stream, visitor, &site));
-    let Some((mut socket, mut line, guest)) = opening.await? else { return Ok(()) };
-    // The endpoint has the line until either ends, or until the server does.
-    let ended = tokio::select! {
-        biased;
-        goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
-        ended = guest.run(&mut socket, &site) => ended,
-    };
-    match ended {
-        Ok(()) => tracing::debug!(%peer, "the line closed"),
-        Err(error) => tracing::debug!(%peer, %error, "the line broke"),
-    }
-    Ok(())
-}
-
-/// Judges and answers the request; `None`: it was refused.
-async fn open<'a, S>(
+/// Judges and answers the request; `None`: it was refused. `leftover`: what the peer sent behind the head, already frames.
+pub(super) async fn open<S>(
     mut request: Box<Request<()>>,
     leftover: Bytes,
     mut stream: S,
     visitor: Visitor,
-    site: &'a Site,
-) -> io::Result<Option<(WebSocket<S>, Line, Guest<'a>)>>
+    site: Arc<Site>,
+) -> io::Result<Option<super::Line>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    introduce(&mut request, &visitor, site);
-    let client = visitor.client(&request, site);
-    let (guest, response, negotiated) = match decide(&request, &visitor, site) {
+    introduce(&mut request, &visitor, &site);
+    let client = visitor.client(&request, &site);
+    let (guest, response, negotiated) = match decide(&request, &visitor, &site) {
         Ok(decision) => decision,
         Err(refusal) => return answer::send_and_close(stream, *refusal).await.map(|()| None),
     };
@@ -73,37 +46,63 @@ where
         Some(own) => tracing::debug!(%peer, %client, certificate = %own.fingerprint(), "a line opened"),
         None => tracing::debug!(%peer, %client, "a line opened"),
     }
-    Ok(Some((socket, line, guest)))
+    Ok(Some(match guest {
+        Guest::Demo(place) => place.serve(socket, line, peer),
+        Guest::Channels(visit) => serve(socket, line, peer, (visit, site)),
+    }))
+}
+
+/// What has a line.
+pub(crate) trait Serve<S> {
+    /// Serves an open line until it ends.
+    fn serve(self, socket: &mut WebSocket<S>) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// An endpoint has the line until either ends, or until the server does. Not `async`: that would keep twice what it is
+/// given, for as long as the line is open.
+pub(crate) fn serve<S>(
+    mut socket: WebSocket<S>,
+    mut line: Line,
+    peer: SocketAddr,
+    endpoint: impl Serve<S> + Send + 'static,
+) -> super::Line
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Box::pin(async move {
+        let ended = tokio::select! {
+            biased;
+            goodbye = line.told_to_close() => socket.close(goodbye.code, goodbye.reason).await.map(drop),
+            ended = endpoint.serve(&mut socket) => ended,
+        };
+        match ended {
+            Ok(()) => tracing::debug!(%peer, "the line closed"),
+            Err(error) => tracing::debug!(%peer, %error, "the line broke"),
+        }
+    })
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for (Box<Visit>, Arc<Site>) {
+    async fn serve(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+        let (visit, site) = self;
+        visit.run(socket, &site).await
+    }
 }
 
 /// Whoever has a line, by what it came for.
 #[derive(Debug)]
-enum Guest<'a> {
-    Demo(Place<'a>),
+enum Guest {
+    Demo(Place),
     Channels(Box<Visit>),
-}
-
-impl Guest<'_> {
-    /// Serves an open line until it ends.
-    async fn run<S>(self, socket: &mut WebSocket<S>, site: &Site) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        match self {
-            // In a box: a line has the memory of its own endpoint, and not of the largest.
-            Self::Demo(place) => place.run(socket).await,
-            Self::Channels(visit) => Box::pin(visit.run(socket, site)).await,
-        }
-    }
 }
 
 /// Lets a guest in, with the head of the response and what was agreed on. It has its place before the handshake is
 /// answered: whoever reads the answer is in.
-fn decide<'a>(
+fn decide(
     request: &Request<()>,
     visitor: &Visitor,
-    site: &'a Site,
-) -> Result<(Guest<'a>, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
+    site: &Site,
+) -> Result<(Guest, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
     let endpoint = site.admit(request, visitor)?;
     let read = || Offer::read(request).map_err(rejected);
