@@ -31,13 +31,17 @@ pub(crate) struct Reader {
     header_bytes: u8,
     /// A frame whose header has come, and not all of its payload.
     frame: Option<Frame>,
-    /// A control frame's payload, when it comes in pieces.
-    control: Vec<u8>,
+    /// A control frame's payload, when it comes in pieces, which is rare: so it costs a pointer.
+    control: Option<Box<Pieces>>,
     /// A message of which a part has come.
     message: Option<Box<Message>>,
     /// Whether the last step took a part of a data frame.
     took_data: bool,
 }
+
+/// What has come of a payload.
+#[derive(Debug, Default)]
+struct Pieces(Vec<u8>);
 
 #[derive(Clone, Copy, Debug)]
 struct Frame {
@@ -294,15 +298,15 @@ impl Reader {
         range: Range<usize>,
         whole: bool,
     ) -> Result<Option<Event>, ProtocolError> {
-        if !whole || !self.control.is_empty() {
-            self.control.extend_from_slice(piece);
+        if !whole || self.control.is_some() {
+            self.control.get_or_insert_default().0.extend_from_slice(piece);
         }
         if !whole {
             return Ok(None);
         }
-        let payload = match std::mem::take(&mut self.control) {
-            pieces if pieces.is_empty() => Payload::Input(range),
-            pieces => Payload::Owned(Bytes::from(pieces)),
+        let payload = match self.control.take() {
+            None => Payload::Input(range),
+            Some(pieces) => Payload::Owned(Bytes::from(pieces.0)),
         };
         Ok(Some(match opcode {
             Opcode::Ping => Event::Ping(payload),
