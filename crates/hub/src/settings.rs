@@ -97,6 +97,14 @@ impl Namespaces {
         self
     }
 
+    /// Every namespace that has settings of its own, by name, behind the default one, whose name is empty.
+    pub fn all(&self) -> Vec<(&str, &Settings)> {
+        let mut all: Vec<_> = self.named.iter().map(|(name, settings)| (&**name, &**settings)).collect();
+        all.push(("", &*self.default));
+        all.sort_by_key(|(name, _)| *name);
+        all
+    }
+
     /// The settings of a channel, if its namespace exists.
     pub fn of(&self, channel: &ChannelName) -> Option<&Arc<Settings>> {
         match channel.namespace() {

@@ -32,11 +32,12 @@ mod tls;
 /// What channels are made of: see [`Config::namespaces`] and [`Config::channels`].
 pub use openline_hub as hub;
 
+pub use config::values::Secret;
 pub use config::{Config, Listen, Network, Proxies};
 pub use edge::visitor::ClientAddress;
 pub use lines::Lines;
 pub use listen::BindError;
-pub use rights::{Act, Identity, Rights, Who};
+pub use rights::{Act, Identity, Policies, Policy, Rights, Who};
 pub use server::{Server, StartError};
 pub use shutdown::{Farewell, Order};
 pub use tls::{Certificates, ClientCertificate, Tls};

@@ -1,7 +1,10 @@
 //! Who someone is, and what they may do with a channel.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
+
+use openline_hub::ChannelName;
 
 /// Who stands behind a request or a line, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +59,17 @@ impl Who {
     }
 }
 
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("nobody"),
+            Self::Anyone => f.write_str("anyone"),
+            Self::Known => f.write_str("known"),
+            Self::Users(users) => f.write_str(&users.iter().map(|name| &**name).collect::<Vec<_>>().join(" ")),
+        }
+    }
+}
+
 /// What can be done with a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
@@ -67,6 +81,8 @@ pub enum Act {
     History,
     /// See who is there, and hear of their coming and going.
     Presence,
+    /// Drop what was published before.
+    Delete,
 }
 
 /// Who may do what with the channels of a namespace. Default: nobody anything.
@@ -80,12 +96,15 @@ pub struct Rights {
     pub history: Who,
     /// See [`Act::Presence`].
     pub presence: Who,
+    /// See [`Act::Delete`].
+    pub delete: Who,
 }
 
 impl Rights {
     /// Everyone everything: the demo.
     pub fn open() -> Self {
-        Self { subscribe: Who::Anyone, publish: Who::Anyone, history: Who::Anyone, presence: Who::Anyone }
+        let [subscribe, publish, history, presence, delete] = [const { Who::Anyone }; 5];
+        Self { subscribe, publish, history, presence, delete }
     }
 
     /// Whether someone may.
@@ -95,7 +114,55 @@ impl Rights {
             Act::Publish => &self.publish,
             Act::History => &self.history,
             Act::Presence => &self.presence,
+            Act::Delete => &self.delete,
         };
         who.includes(identity)
+    }
+}
+
+/// The rules of a namespace for those who knock at its channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may do what.
+    pub rights: Rights,
+    /// Whether a client hears what it publishes itself. Default: yes.
+    pub hears_itself: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { rights: Rights::default(), hears_itself: true }
+    }
+}
+
+impl Policy {
+    /// Everyone everything: the demo.
+    pub fn open() -> Self {
+        Self { rights: Rights::open(), ..Self::default() }
+    }
+}
+
+/// The rules of every namespace that has its own, and those of all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    default: Policy,
+    named: HashMap<Box<str>, Policy>,
+}
+
+impl Policies {
+    /// Channels without a namespace have these, and those of namespaces that are not [`named`](Self::with).
+    pub fn new(default: Policy) -> Self {
+        Self { default, named: HashMap::new() }
+    }
+
+    /// A namespace with rules of its own.
+    pub fn with(mut self, namespace: &str, policy: Policy) -> Self {
+        self.named.insert(namespace.into(), policy);
+        self
+    }
+
+    /// Those of a channel.
+    pub fn of(&self, channel: &ChannelName) -> &Policy {
+        self.named.get(channel.namespace()).unwrap_or(&self.default)
     }
 }

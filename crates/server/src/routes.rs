@@ -19,9 +19,12 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// What is at `path`, which is `uri`'s in its normal form. Exactly there: `/test/` is somewhere else.
-    pub(crate) fn at(path: &str, uri: &Uri) -> Option<Result<Self, TargetError>> {
+    pub(crate) fn at(path: &str, uri: &Uri, demo: bool) -> Option<Result<Self, TargetError>> {
         if let Some(target) = Target::of(path, uri) {
             return Some(target.map(Self::Channels));
+        }
+        if !demo {
+            return None;
         }
         let endpoint = Socket::at(path).map(Self::Demo).or_else(|| Asset::at(path).map(Self::Page));
         endpoint.map(Ok)

@@ -49,12 +49,7 @@ impl Server {
     /// An address that cannot be listened on, or one that is not loopback while [`Config::knock`] names nobody; certificates
     /// that cannot be used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let addresses = || config.listen.iter().flat_map(|listen| listen.addresses()).map(|(address, _)| address);
-        if !config.knock.opens_anything()
-            && let Some(address) = addresses().find(|address| Reach::of(address.ip()) == Reach::Public)
-        {
-            return Err(StartError::Public(address));
-        }
+        Self::may_start(&config)?;
         let tls = match &config.tls {
             Some(tls) => {
                 let tls = tls.clone();
@@ -70,6 +65,15 @@ impl Server {
             listeners.push((listener, address));
         }
         Ok(Self { listeners, site: Site::new(config, acceptor), fingerprint })
+    }
+
+    /// Whether somebody may come to every address that it listens on.
+    pub(crate) fn may_start(config: &Config) -> Result<(), StartError> {
+        let mut addresses = config.listen.iter().flat_map(|listen| listen.addresses()).map(|(address, _)| address);
+        match addresses.find(|address| Reach::of(address.ip()) == Reach::Public) {
+            Some(address) if !config.knock.opens_anything() => Err(StartError::Public(address)),
+            _ => Ok(()),
+        }
     }
 
     /// Where it listens, with the port that was picked where port 0 was asked for.
@@ -147,7 +151,8 @@ impl fmt::Display for StartError {
             Self::Public(address) => write!(
                 f,
                 "{address} can be reached from other machines, and the demo has no login: say who it is for, with --host NAME (all who \
-                 reach it by that name) or --allow-origin ORIGIN (pages of that origin), or listen on 127.0.0.1:{}",
+                 reach it by that name) or --allow-origin ORIGIN (pages of that origin), in a file server.hosts and \
+                 server.allowed_origins, or listen on 127.0.0.1:{}",
                 address.port()
             ),
             Self::Bind(error) => error.fmt(f),

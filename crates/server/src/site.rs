@@ -65,7 +65,9 @@ impl Site {
             if is_passed_on { knock.admit_through_proxy(request) } else { knock.admit(request, visitor.reach) };
         admitted.map_err(|refusal| Box::new(answer::refused(&refusal)))?;
         let path = path::normalise(request.uri().path());
-        let endpoint = Endpoint::at(&path, request.uri()).ok_or_else(|| Box::new(answer::not_found(&path)))?;
+        let demo = self.config.demo;
+        let endpoint = Endpoint::at(&path, request.uri(), demo);
+        let endpoint = endpoint.ok_or_else(|| Box::new(answer::not_found(&path, demo)))?;
         Ok(endpoint?)
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how the program speaks to people.
 
 mod bench;
+mod check;
 mod connect;
 mod serve;
 mod signals;
@@ -32,7 +33,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
-    Connect(connect::Args),
+    Check(check::Args),
+    Connect(Box<connect::Args>),
     Bench(Box<bench::Args>),
 }
 
@@ -41,7 +43,8 @@ Try this:
   openline serve                          a server, and a page to play with
   openline connect :8080/chat             type, and read; twice, and you can talk
   echo hi | openline connect :8080/test   in a pipe: prints \"hi\" and is done
-  openline bench :8080/test               how fast is it?";
+  openline bench :8080/test               how fast is it?
+  openline check                          does openline.toml make sense?";
 
 /// What it is, then examples: who reads on knows what they look for.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -57,8 +60,12 @@ pub fn run() -> Exit {
     let Cli { command, log_level } = Cli::parse();
     log_to_stderr(log_level);
     match command {
-        Command::Serve(args) => run_on(args.threads(), serve::run(args)),
-        Command::Connect(args) => run_on(1, connect::run(args)),
+        Command::Serve(args) => match serve::prepare(args) {
+            Ok(loaded) => run_on(serve::threads(&loaded), serve::run(loaded)),
+            Err(exit) => exit,
+        },
+        Command::Check(args) => check::run(&args),
+        Command::Connect(args) => run_on(1, connect::run(*args)),
         Command::Bench(args) => run_on(1, bench::run(*args)), // it has threads of its own
     }
 }

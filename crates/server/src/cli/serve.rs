@@ -1,31 +1,77 @@
 //! `openline serve`: starts the server, says where it is and what to try, and ends it when told.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openline::deflate::{ContextMemory, Deflate};
-use openline::http1::HeadLimits;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, FromArgMatches};
 use openline::proto::handshake::{Host, Origin};
 use openline::tls::Fingerprint;
 
 use super::signals::{Signal, Signals};
 use super::units::{self, Maybe};
 use super::{fail, say};
-use crate::config::{Config, Listen, Network, Proxies};
+use crate::config::flags::FLAGS;
+use crate::config::load::{self, Loaded, Said};
+use crate::config::{Listen, Network};
 use crate::exit::Exit;
-use crate::knock::Knock;
 use crate::lines::Lines;
 use crate::server::{Server, StartError};
 use crate::shutdown::Order;
-use crate::tls::{Certificates, Tls};
 
-/// Serve the demo: a page at /, and WebSockets at /test (echo), /chat and /increment
+/// What was said on the command line, and what was not.
+#[derive(Debug)]
+pub(super) struct Args {
+    config: Option<PathBuf>,
+    /// Over what the file and the environment say: only what was said, and no defaults.
+    said: Vec<Said>,
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let was_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let said = FLAGS.iter().filter_map(|(flag, path)| {
+            let id = flag.replace('-', "_");
+            was_said(&id).then(|| {
+                let text = |value: &OsStr| value.to_string_lossy().into_owned();
+                let values: Vec<_> = matches.get_raw(&id).into_iter().flatten().map(text).collect();
+                Said { flag: (*flag).to_owned(), path, values }
+            })
+        });
+        Ok(Self { config: matches.get_one("config").cloned(), said: said.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Args {
+    fn augment_args(command: Command) -> Command {
+        Flags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Flags::augment_args_for_update(command)
+    }
+}
+
+/// Serve the demo, or what a configuration file says
+///
+/// Without a file: a page at /, WebSockets at /test (echo), /chat and /increment, and channels at /c/NAME.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+struct Flags {
+    /// Do what this file says [default: openline.toml, if there is one here]. Flags are stronger, and OPENLINE_... variables;
+    /// see `openline check`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     /// Listen there instead of on port 8080 of this machine; may be repeated. Port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", value_parser = units::listen)]
     listen: Vec<Listen>,
@@ -186,79 +232,27 @@ Examples:
   openline serve --listen 0.0.0.0:443 --host chat.example --tls-cert chat.pem --tls-key chat.key
   openline serve --max-message-bytes 16MiB --max-frame-bytes 16MiB";
 
-impl Args {
-    pub(super) fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-    }
-
-    /// What the TLS flags say together.
-    fn tls(&self) -> Result<Option<Tls>, &'static str> {
-        let certificates = match (self.tls_cert.len(), self.tls_key.len(), self.tls_self_signed) {
-            (0, _, false) if self.tls_client_ca.is_some() => {
-                return Err("--tls-client-ca needs TLS: say --tls-cert and --tls-key, or --tls-self-signed");
-            }
-            (0, _, false) => return Ok(None),
-            (0, _, true) => Certificates::SelfSigned(self.host.iter().map(|host| host.name().to_owned()).collect()),
-            (_, 0, _) => Certificates::Files(self.tls_cert.iter().map(|path| (path.clone(), path.clone())).collect()),
-            (certificates, keys, _) if certificates == keys => {
-                Certificates::Files(self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect())
-            }
-            _ => return Err("each --tls-cert needs its --tls-key, in the same order"),
-        };
-        Ok(Some(Tls { client_ca: self.tls_client_ca.clone(), timeout: self.tls_timeout, ..Tls::new(certificates) }))
-    }
-
-    /// What the compression flags say together.
-    fn deflate(&self) -> Option<Deflate> {
-        let deflate = match self.compression {
-            Compression::Off => return None,
-            Compression::On => Deflate::default(),
-            Compression::Takeover => Deflate::with_takeover(ContextMemory::new(self.compression_memory)),
-        };
-        let min_bytes = self.compression_min_bytes.unwrap_or(deflate.min_bytes);
-        Some(Deflate { level: self.compression_level, min_bytes, ..deflate })
-    }
-
-    fn into_config(self) -> Result<Config, &'static str> {
-        let tls = self.tls()?;
-        let deflate = self.deflate();
-        let defaults = Config::default();
-        Ok(Config {
-            tls,
-            proxies: Proxies { trusted: self.trust_proxy, protocol: self.proxy_protocol },
-            listen: if self.listen.is_empty() { defaults.listen } else { self.listen },
-            knock: Knock { hosts: self.host, origins: self.allow_origin },
-            max_connections: self.max_connections,
-            head: HeadLimits {
-                max_bytes: self.max_head_bytes,
-                max_headers: self.max_headers,
-                timeout: self.head_timeout,
-            },
-            deflate,
-            line: openline::Config {
-                max_frame_bytes: self.max_frame_bytes,
-                max_message_bytes: self.max_message_bytes,
-                max_output_bytes: self.max_output_bytes,
-                ping_interval: self.ping_interval.0,
-                pong_timeout: self.pong_timeout,
-                message_timeout: self.message_timeout,
-                write_timeout: self.write_timeout,
-                close_timeout: self.close_timeout,
-                ..defaults.line
-            },
-            shutdown_timeout: self.shutdown_timeout,
-            drain_window: self.drain_window,
-            namespaces: defaults.namespaces,
-            channels: defaults.channels,
-        })
-    }
+/// Reads everything that there is to say about the server.
+pub(super) fn prepare(args: Args) -> Result<Loaded, Exit> {
+    let variables = load::environment();
+    let file = load::which(args.config.as_deref(), &variables);
+    let loaded = load::load(file, &variables, &args.said);
+    loaded.map_err(|wrong| fail(Exit::Usage, format_args!("{wrong}")))
 }
 
-pub(super) async fn run(args: Args) -> Exit {
-    let config = match args.into_config() {
-        Ok(config) => config,
-        Err(error) => return fail(Exit::Usage, format_args!("{error}")),
-    };
+/// How many threads to run it on.
+pub(super) fn threads(loaded: &Loaded) -> usize {
+    loaded.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+pub(super) async fn run(loaded: Loaded) -> Exit {
+    let Loaded { config, file, warnings, .. } = loaded;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(file) = file {
+        say(format_args!("as {} says", file.display()));
+    }
     raise_file_limit(config.max_connections);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -266,6 +260,7 @@ pub(super) async fn run(args: Args) -> Exit {
     };
     let is_tls = config.tls.is_some();
     let named = config.knock.hosts.first().map(|host| host.name().to_owned());
+    let is_demo = config.demo;
     let server = match Server::bind(config).await {
         Ok(server) => server,
         Err(error) => {
@@ -279,7 +274,7 @@ pub(super) async fn run(args: Args) -> Exit {
     };
     // Whoever started us may have stopped reading: that is no reason not to serve.
     let tls = is_tls.then(|| server.fingerprint());
-    let _ = announce(&server.local_addrs(), named.as_deref(), tls);
+    let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo);
     let lines = server.lines();
     let farewell = server.serve(first_order(signals, lines)).await;
     if farewell.dropped > 0 {
@@ -308,7 +303,12 @@ fn raise_file_limit(max_connections: usize) {
 
 /// For scripts, one line per address, the same in every version; for people, the rest. `tls`: it speaks TLS, and if its
 /// certificate is of its own making, with this fingerprint.
-fn announce(addresses: &[SocketAddr], named: Option<&str>, tls: Option<Option<Fingerprint>>) -> io::Result<()> {
+fn announce(
+    addresses: &[SocketAddr],
+    named: Option<&str>,
+    tls: Option<Option<Fingerprint>>,
+    is_demo: bool,
+) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let s = if tls.is_some() { "s" } else { "" };
     for address in addresses {
@@ -322,6 +322,9 @@ fn announce(addresses: &[SocketAddr], named: Option<&str>, tls: Option<Option<Fi
         _ => String::new(),
     };
     let Some(address) = addresses.first() else { return Ok(()) };
+    if !is_demo {
+        return out.flush(); // whoever wrote a file knows what is in it
+    }
     let at = match named {
         _ if address.ip().is_loopback() => format!("localhost:{}", address.port()),
         Some(name) => format!("{name}:{}", address.port()),
@@ -371,9 +374,11 @@ async fn first_order(mut signals: Signals, lines: Arc<Lines>) -> Order {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Args as _, Parser};
+    use serde_json::Value as Json;
 
     use super::*;
+    use crate::config::{Config, schema};
 
     #[derive(Parser)]
     struct Serve {
@@ -382,8 +387,37 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_of_the_flags_are_those_of_the_server() {
-        let from_flags = Serve::parse_from(["serve"]).args.into_config().unwrap();
-        assert_eq!(format!("{from_flags:?}"), format!("{:?}", Config::default()));
+    fn without_a_file_it_is_the_servers_own_defaults() {
+        let args = Serve::parse_from(["serve"]).args;
+        let loaded = load::load(None, &Vec::new(), &args.said).unwrap();
+        assert_eq!(format!("{:?}", loaded.config), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_flag_has_its_key_and_the_same_default() {
+        let command = Flags::augment_args(Command::new("serve"));
+        let keys = schema::keys();
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "config") {
+            let flag = argument.get_long().unwrap();
+            let (_, path) = FLAGS.iter().find(|(known, _)| *known == flag).unwrap_or_else(|| panic!("--{flag}"));
+            let key = keys.iter().find(|key| key.path == *path).unwrap_or_else(|| panic!("{path}"));
+            let [default] = argument.get_default_values() else { continue };
+            let shown = match &key.schema["default"] {
+                Json::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let is_same = default.to_str().unwrap() == shown || argument.is_global_set();
+            assert!(
+                is_same || units::time(&shown) == units::time(default.to_str().unwrap()),
+                "--{flag}: {default:?}, {shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_was_said_is_stronger_than_a_file() {
+        let args = Serve::parse_from(["serve", "--max-headers", "7", "--tls-cert", "a", "--tls-cert", "b"]).args;
+        let said: Vec<_> = args.said.iter().map(|said| (said.path, said.values.join(" "))).collect();
+        assert_eq!(said, [("tls.cert", "a b".to_owned()), ("limits.max_headers", "7".to_owned())]);
     }
 }

@@ -47,8 +47,9 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
     text(refusal.status(), refusal.to_string())
 }
 
-pub(crate) fn not_found(path: &str) -> Response<Bytes> {
-    text(StatusCode::NOT_FOUND, format!("There is nothing at {path:?}. {}", demo::OVERVIEW))
+pub(crate) fn not_found(path: &str, is_demo: bool) -> Response<Bytes> {
+    let overview = if is_demo { demo::OVERVIEW } else { "There are channels at /c/NAME." };
+    text(StatusCode::NOT_FOUND, format!("There is nothing at {path:?}. {overview}"))
 }
 
 /// RFC 9110 §15.5.6: a 405 names what is allowed.

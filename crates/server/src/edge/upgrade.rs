@@ -118,7 +118,7 @@ fn decide(
     let endpoint = site.admit(request, visitor)?;
     let read = || Offer::read(request).map_err(rejected);
     let (offer, acceptance) = match &endpoint {
-        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path()))),
+        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path(), true))),
         Endpoint::Demo(socket) => {
             let offer = read()?;
             let acceptance = socket.accept(&offer)?;
@@ -135,7 +135,7 @@ fn decide(
             response = visit.announce(response);
             Guest::Channels(Box::new(visit))
         }
-        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path()))),
+        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path(), true))),
     };
     Ok((guest, http1::encode_response(&response), negotiated))
 }

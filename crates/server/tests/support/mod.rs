@@ -115,6 +115,39 @@ impl Raw {
         timeout(PATIENCE, self.read_answer()).await.expect("something comes").unwrap()
     }
 
+    /// The status of an answer of which only the head comes.
+    pub async fn head(&mut self) -> u16 {
+        let mut head = String::new();
+        timeout(PATIENCE, self.0.read_to_string(&mut head)).await.expect("it ends").unwrap();
+        head[9..12].parse().unwrap()
+    }
+
+    /// A text message from a server, of up to 64 KiB.
+    pub async fn text(&mut self) -> String {
+        let message = async {
+            assert_eq!(self.0.read_u8().await.unwrap(), 0x81);
+            let length = match self.0.read_u8().await.unwrap() {
+                126 => usize::from(self.0.read_u16().await.unwrap()),
+                length => usize::from(length),
+            };
+            let mut text = vec![0; length];
+            self.0.read_exact(&mut text).await.unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        timeout(PATIENCE, message).await.expect("a message comes")
+    }
+
+    /// Reads until this has come.
+    pub async fn until(&mut self, what: &str) {
+        let mut seen = Vec::new();
+        let read = async {
+            while !seen.ends_with(what.as_bytes()) {
+                seen.push(self.0.read_u8().await.unwrap());
+            }
+        };
+        timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("{}", seen.escape_ascii()));
+    }
+
     async fn read_answer(&mut self) -> std::io::Result<Answer> {
         let mut answer = Answer { status: 0, head: String::new(), body: String::new() };
         while !answer.head.ends_with("\r\n\r\n") {
@@ -190,7 +223,12 @@ pub fn openline(args: &[&str]) -> Command {
 }
 
 pub fn piped(mut command: Command) -> Command {
-    command.env_remove("RUST_LOG").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_remove("RUST_LOG")
+        .env_remove("OPENLINE_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.kill_on_drop(true);
     command
 }

@@ -1,5 +1,24 @@
-//! What a server is told before it starts, with the defaults and their reasons.
+//! What a server is told before it starts, with the defaults and their reasons; and how a file, the environment and flags say it.
+//!
+//! ```text
+//! openline.toml ─▶ tree ─▶ + environment ─▶ + flags ─▶ check ─▶ file::File ─▶ Config
+//!                                                       ▲
+//!                             schema (of file::File) ───┴─▶ reference, and a schema for editors
+//! ```
 
+mod check;
+pub(crate) mod file;
+pub(crate) mod flags;
+pub(crate) mod load;
+pub(crate) mod reference;
+pub(crate) mod schema;
+#[cfg(test)]
+mod tests;
+mod tree;
+pub(crate) mod units;
+pub(crate) mod values;
+
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,7 +27,9 @@ use openline::deflate::Deflate;
 use openline::http1::HeadLimits;
 use openline_hub::Namespaces;
 
+use self::values::Secret;
 use crate::knock::Knock;
+use crate::rights::{Policies, Policy};
 use crate::tls::Tls;
 
 /// Everything that `openline serve` can be told.
@@ -18,6 +39,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Whom to answer.
     pub knock: Knock,
+    /// Whether there is the demo: the start page, `/test`, `/chat` and `/increment`. Default: yes.
+    pub demo: bool,
     /// With TLS, `http` and `ws` are `https` and `wss`, on every address. Default: without.
     pub tls: Option<Tls>,
     /// Proxies that are believed: where their clients are, and that those may come in. Default: none.
@@ -33,6 +56,10 @@ pub struct Config {
     pub deflate: Option<Deflate>,
     /// What the channels of each namespace keep, and what becomes of slow readers.
     pub namespaces: Namespaces,
+    /// Who may do what with the channels of each namespace. Default: everyone everything, as in the demo.
+    pub policies: Policies,
+    /// Whoever shows one of them may publish to every channel, and delete its past. Default: none.
+    pub api_keys: Vec<Secret>,
     /// How many channels there may be, and what may wait in them.
     pub channels: openline_hub::Limits,
     /// At the end, closing handshakes are waited for this long. Default 10 s: twice what a live peer is given for one.
@@ -46,6 +73,7 @@ impl Default for Config {
         Self {
             listen: vec![Listen::Loopback(8080)],
             knock: Knock::default(),
+            demo: true,
             tls: None,
             proxies: Proxies::default(),
             max_connections: 10_000,
@@ -53,6 +81,8 @@ impl Default for Config {
             line: openline::Config::default(),
             deflate: Some(Deflate::default()),
             namespaces: Namespaces::default(),
+            policies: Policies::new(Policy::open()),
+            api_keys: Vec::new(),
             channels: openline_hub::Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
             drain_window: Duration::ZERO,
@@ -98,6 +128,13 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.bits == all { self.address.fmt(f) } else { write!(f, "{}/{}", self.address, self.bits) }
+    }
+}
+
 impl FromStr for Network {
     type Err = String;
 
@@ -131,6 +168,15 @@ impl Listen {
             Self::At(address) => [Some((address, Need::Must)), None],
         };
         addresses.into_iter().flatten()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(port) => write!(f, ":{port}"),
+            Self::At(address) => address.fmt(f),
+        }
     }
 }
 

@@ -1,0 +1,135 @@
+//! What a configuration file may say: one section per file, each with what it becomes in a running server.
+//!
+//! The doc comments are the reference (docs/configuration.md) and the descriptions of the schema: they say what a key does,
+//! and why its default is what it is.
+
+mod api;
+mod channels;
+mod compression;
+mod limits;
+mod proxies;
+mod server;
+mod times;
+mod tls;
+
+use std::collections::BTreeMap;
+
+use openline::http1::HeadLimits;
+use openline_hub::Namespaces;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::channels::Channels;
+use super::check::Problem;
+use super::tree::Node;
+use super::{Config, Proxies};
+use crate::knock::Knock;
+use crate::rights::Policies;
+
+/// All sections.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct File {
+    /// Where the server listens, and for whom.
+    pub(crate) server: server::Server,
+    /// TLS: `https` and `wss` instead of `http` and `ws`, on every address.
+    pub(crate) tls: tls::Tls,
+    /// Proxies in front of the server.
+    pub(crate) proxies: proxies::Proxies,
+    /// What all channels keep and allow. A namespace's own section overrides it key by key; channels without a namespace have
+    /// exactly this.
+    pub(crate) channels: Channels,
+    /// A namespace, `[namespaces.chat]` for the channels `chat:…`: the keys of `[channels]`, of which it has its own. Namespaces
+    /// without a section do not exist (but see `server.any_namespace`).
+    pub(crate) namespaces: BTreeMap<String, Channels>,
+    /// Keys of backends.
+    pub(crate) api: api::Api,
+    /// Compression of messages (RFC 7692), for clients that offer it.
+    pub(crate) compression: compression::Compression,
+    /// How much of everything there may be.
+    pub(crate) limits: limits::Limits,
+    /// How long everything may take.
+    pub(crate) times: times::Times,
+}
+
+impl File {
+    /// What it becomes in a running server; `said` to say where something is wrong.
+    pub(crate) fn into_config(self, said: &Node) -> Result<Config, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut wrong = |path: &str, why: String| {
+            let mut known = path;
+            let node = loop {
+                match (said.get(known), known.rsplit_once('.')) {
+                    (Some(node), _) => break node,
+                    (None, Some((section, _))) => known = section,
+                    (None, None) => break said,
+                }
+            };
+            problems.push(Problem::at(node, path, why));
+        };
+        let hosts: Vec<_> = self.server.hosts.iter().map(|host| host.0.clone()).collect();
+        let tls = self.tls.read(&hosts, &mut wrong);
+        if self.proxies.protocol && self.proxies.trusted.is_empty() {
+            wrong("proxies.protocol", "it needs to know which proxies: name them in proxies.trusted".to_owned());
+        }
+        let mut namespaces = Namespaces::new(self.channels.settings());
+        let mut policies = Policies::new(self.channels.policy());
+        for (name, section) in &self.namespaces {
+            if format!("{name}:x").parse::<openline_hub::ChannelName>().is_err() {
+                wrong(
+                    &format!("namespaces.{name}"),
+                    "the name of a namespace has 1 to 32 letters, digits, - and _".to_owned(),
+                );
+                continue;
+            }
+            namespaces = namespaces.with(name, section.settings());
+            policies = policies.with(name, section.policy());
+        }
+        if !self.server.any_namespace {
+            namespaces = namespaces.closed();
+        }
+        let config = Config {
+            listen: self.server.listen.iter().map(|address| address.0).collect(),
+            knock: Knock {
+                hosts,
+                origins: self.server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
+            },
+            demo: self.server.demo,
+            tls,
+            proxies: Proxies {
+                trusted: self.proxies.trusted.iter().map(|network| network.0).collect(),
+                protocol: self.proxies.protocol,
+            },
+            max_connections: self.limits.max_connections.0,
+            head: HeadLimits {
+                max_bytes: self.limits.max_head_bytes.0,
+                max_headers: self.limits.max_headers.0,
+                timeout: self.times.head_timeout.0,
+            },
+            line: openline::Config {
+                max_frame_bytes: self.limits.max_frame_bytes.0,
+                max_message_bytes: self.limits.max_message_bytes.0,
+                max_output_bytes: self.limits.max_output_bytes.0,
+                ping_interval: self.times.ping_interval.0,
+                pong_timeout: self.times.pong_timeout.0,
+                message_timeout: self.times.message_timeout.0,
+                write_timeout: self.times.write_timeout.0,
+                close_timeout: self.times.close_timeout.0,
+                ..openline::Config::default()
+            },
+            deflate: self.compression.deflate(),
+            namespaces,
+            policies,
+            channels: openline_hub::Limits {
+                max_channels: self.limits.max_channels.0,
+                max_outbox_bytes: self.limits.max_outbox_bytes.0,
+                max_queued_bytes: self.limits.max_queued_bytes.0,
+                ..openline_hub::Limits::default()
+            },
+            api_keys: self.api.keys,
+            shutdown_timeout: self.times.shutdown_timeout.0,
+            drain_window: self.times.drain_window.0,
+        };
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
