@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use openline_hub::{
-    ChannelName, Draft, Hub, Member, Outbox, Position, PublishError, Published, ReadError, Subscribe, SubscribeError,
-    Subscribed, Window,
+    ChannelName, Draft, Hub, Member, Outbox, Position, PresenceStats, PublishError, Published, ReadError, Subscribe,
+    SubscribeError, Subscribed, Window,
 };
 use tokio::time::sleep;
 
@@ -45,11 +45,8 @@ impl Channels {
         &self,
         channel: &ChannelName,
         outbox: &Arc<Outbox<Encoded>>,
-        tag: u32,
-        after: Option<Position>,
-        member: Option<Arc<Member>>,
+        subscribe: Subscribe,
     ) -> Result<Subscribed<Encoded>, SubscribeError> {
-        let subscribe = Subscribe { tag, after, member, ..Subscribe::default() };
         self.hub.subscribe(channel, outbox, subscribe, now())
     }
 
@@ -69,6 +66,21 @@ impl Channels {
 
     pub(crate) fn clear(&self, channel: &ChannelName) {
         self.hub.clear_history(channel);
+    }
+
+    /// Whether the namespace exists.
+    pub(crate) fn has_namespace_of(&self, channel: &ChannelName) -> bool {
+        self.hub.settings(channel).is_some()
+    }
+
+    /// Whether those who listen can be seen.
+    pub(crate) fn has_presence(&self, channel: &ChannelName) -> bool {
+        self.hub.settings(channel).is_some_and(|settings| settings.presence)
+    }
+
+    /// Who is in a channel, up to so many, and how many there are.
+    pub(crate) fn presence(&self, channel: &ChannelName, limit: usize) -> (Vec<Arc<Member>>, PresenceStats) {
+        (self.hub.presence(channel, limit), self.hub.presence_stats(channel))
     }
 
     /// The longest payload that a channel takes.

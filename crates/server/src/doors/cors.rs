@@ -37,7 +37,7 @@ pub(super) fn preflight() -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-    let allowed = "content-type, idempotency-key, last-event-id, openline-key";
+    let allowed = "authorization, content-type, idempotency-key, last-event-id, openline-key";
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
     // Ten minutes: what may be sent here does not change often.
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

@@ -1,7 +1,7 @@
 //! Publications as JSON, for long polling, for the recent window, and for several channels on one line.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use openline_hub::{ChannelName, Epoch, Format, Gap, Position, Publication};
+use openline_hub::{ChannelName, Epoch, Format, Gap, Member, Position, Publication};
 use serde_json::Value;
 
 /// `{"channel":…,"position":…,"time":…}` with `text`, `json` or `base64`, whichever it is, and `key` if it has one.
@@ -36,6 +36,20 @@ pub(super) fn publication<E>(publication: &Publication<E>, channel: &ChannelName
 /// `{"channel":…,"gap":…,"position":…}`: something is missing, and from where to go on.
 pub(super) fn gap(gap: Gap, channel: &ChannelName, position: Position) -> String {
     format!(r#"{{"channel":{},"gap":"{}","position":"{position}"}}"#, string(channel.as_str()), gap.name())
+}
+
+/// `{"client":…,"user":…}`, without a user who is not known.
+pub(super) fn member(member: &Member) -> String {
+    let client = string(&member.client);
+    match &*member.user {
+        "" => format!(r#"{{"client":{client}}}"#),
+        user => format!(r#"{{"client":{client},"user":{}}}"#, string(user)),
+    }
+}
+
+/// `{"channel":…,"join":{…}}`, or `leave`: somebody came, or went.
+pub(super) fn coming_or_going(word: &str, of: &Member, channel: &ChannelName) -> String {
+    format!(r#"{{"channel":{},"{word}":{}}}"#, string(channel.as_str()), member(of))
 }
 
 /// A JSON string.

@@ -15,6 +15,7 @@ pub(crate) mod channels;
 mod cors;
 mod encoded;
 mod json;
+pub(crate) mod permit;
 mod poll;
 mod publish;
 pub(crate) mod sse;
@@ -32,6 +33,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::channels::Channels;
+use self::permit::Guest;
 pub(crate) use self::target::{Target, TargetError};
 use crate::edge::answer::text;
 use crate::site::Site;
@@ -54,12 +56,16 @@ pub(crate) async fn respond(
     if request.method() == Method::OPTIONS {
         return cross.allow(cors::preflight());
     }
-    let answered = match *request.method() {
-        Method::GET if sse::is_wanted(request.headers()) => sse::open(&request, &target, site, gone),
-        Method::GET => poll::get(&request, &target, site, gone).await,
-        Method::HEAD => poll::head(&target, site),
-        Method::POST => publish::post(request, &target, site).await,
-        Method::DELETE => publish::delete(&target, site),
+    let answered = match (Guest::of(&request, site), request.method()) {
+        (Err(refusal), _) => Err(refusal),
+        (Ok(guest), &Method::GET) if sse::is_wanted(request.headers()) => {
+            sse::open(&request, &guest, &target, site, gone)
+        }
+        (Ok(guest), &Method::GET) if target.asks_for_presence() => poll::presence(&guest, &target, site),
+        (Ok(guest), &Method::GET) => poll::get(&request, &guest, &target, site, gone).await,
+        (Ok(guest), &Method::HEAD) => poll::head(&guest, &target, site),
+        (Ok(guest), &Method::POST) => publish::post(request, &guest, &target, site).await,
+        (Ok(guest), &Method::DELETE) => publish::delete(&guest, &target, site),
         _ => Err(not_allowed()),
     };
     cross.allow(answered.unwrap_or_else(|mut refusal| {

@@ -8,13 +8,16 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use openline_hub::{Position, Window};
+use openline_hub::{Position, Subscribe, Window};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{json, not_read, not_subscribed, with_position};
 use super::encoded::{self, Encoded};
+use super::permit::Guest;
 use super::{Body, Target, full, json as objects};
+use crate::edge::answer::text;
+use crate::rights::Act;
 use crate::site::Site;
 
 type Answered = Result<Response<Body>, Box<Response<Bytes>>>;
@@ -22,10 +25,16 @@ type Answered = Result<Response<Body>, Box<Response<Bytes>>>;
 /// What is there; with `?wait=`, if that is nothing, what comes within that time.
 pub(super) async fn get<B>(
     request: &Request<B>,
+    guest: &Guest,
     target: &Target,
     site: &Arc<Site>,
     gone: CancellationToken,
 ) -> Answered {
+    // Who waits listens; who does not reads.
+    let act = if target.wait().is_some() { Act::Subscribe } else { Act::History };
+    for channel in &target.channels {
+        guest.pass(act, channel, site)?;
+    }
     let mut after = target.after(request.headers())?;
     if let Some(wait) = target.wait() {
         // Who waits without a position waits for what comes from now on, and not for what was.
@@ -49,12 +58,39 @@ pub(super) async fn get<B>(
 }
 
 /// The newest position.
-pub(super) fn head(target: &Target, site: &Arc<Site>) -> Answered {
+pub(super) fn head(guest: &Guest, target: &Target, site: &Arc<Site>) -> Answered {
     let mut windows = Vec::new();
     for channel in &target.channels {
+        // Who may listen may know from where on.
+        if !guest.may(Act::Subscribe, channel, site) {
+            guest.pass(Act::History, channel, site)?;
+        }
         windows.push(site.channels.window(channel, None, target.limit()).map_err(not_read)?);
     }
     Ok(full(shown(target, &windows)))
+}
+
+/// So many members are named; the rest is counted.
+const MAX_MEMBERS: usize = 1000;
+
+/// Who is in a channel.
+pub(super) fn presence(guest: &Guest, target: &Target, site: &Arc<Site>) -> Answered {
+    let channel = target.one()?;
+    guest.pass(Act::Presence, channel, site)?;
+    if !site.channels.has_presence(channel) {
+        let why = format!("Who is in {channel:?} cannot be seen: its namespace has no presence.");
+        return Err(Box::new(text(StatusCode::NOT_FOUND, why)));
+    }
+    let (members, stats) = site.channels.presence(channel, MAX_MEMBERS);
+    let members: Vec<_> = members.iter().map(|member| objects::member(member)).collect();
+    let object = format!(
+        "{{\"channel\":{},\"clients\":{},\"users\":{},\"members\":[{}]}}\n",
+        objects::string(channel.as_str()),
+        stats.clients,
+        stats.users,
+        members.join(",")
+    );
+    Ok(full(json(StatusCode::OK, object)))
 }
 
 /// Waits until there is something after one of the positions, or something missing.
@@ -62,7 +98,7 @@ async fn news(target: &Target, after: &[Option<Position>], site: &Arc<Site>) -> 
     let outbox = site.channels.outbox();
     let mut subscriptions = Vec::new();
     for (channel, after) in target.channels.iter().zip(after) {
-        let subscribed = site.channels.subscribe(channel, &outbox, 0, None, None).map_err(not_subscribed)?;
+        let subscribed = site.channels.subscribe(channel, &outbox, Subscribe::default()).map_err(not_subscribed)?;
         let is_there = after.is_some_and(|after| after != subscribed.position);
         subscriptions.push(subscribed.subscription);
         if is_there {

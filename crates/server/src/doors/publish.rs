@@ -11,17 +11,21 @@ use openline_hub::{Draft, Format, PublishError};
 use serde_json::value::RawValue;
 
 use super::answer::{json, not_published, with_position};
+use super::permit::Guest;
 use super::{Body, Target, full};
 use crate::edge::answer::text;
+use crate::rights::Act;
 use crate::site::Site;
 
 /// 202 with the position: it is in the channel, and on its way.
 pub(super) async fn post(
     request: Request<Incoming>,
+    guest: &Guest,
     target: &Target,
     site: &Arc<Site>,
 ) -> Result<Response<Body>, Box<Response<Bytes>>> {
     let channel = target.one()?;
+    guest.pass(Act::Publish, channel, site)?;
     let max =
         site.channels.max_publication_bytes(channel).ok_or_else(|| not_published(PublishError::UnknownNamespace))?;
     let (head, body) = request.into_parts();
@@ -47,8 +51,10 @@ pub(super) async fn post(
 }
 
 /// 204: nothing before the newest position can be recovered any more.
-pub(super) fn delete(target: &Target, site: &Arc<Site>) -> Result<Response<Body>, Box<Response<Bytes>>> {
-    site.channels.clear(target.one()?);
+pub(super) fn delete(guest: &Guest, target: &Target, site: &Arc<Site>) -> Result<Response<Body>, Box<Response<Bytes>>> {
+    let channel = target.one()?;
+    guest.pass(Act::Delete, channel, site)?;
+    site.channels.clear(channel);
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(full(response))

@@ -16,14 +16,16 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use openline_hub::{Delivery, Outbox, Position, Publication, Recovery, Subscription, TooSlow};
+use openline_hub::{Delivery, Member, Outbox, Position, Publication, Recovery, Subscribe, Subscription, TooSlow};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded, push_data};
+use super::permit::Guest;
 use super::{Body, Target, json};
 use crate::lines::Line;
+use crate::rights::Act;
 use crate::site::Site;
 
 /// Something is said this often, so that nobody in between takes the silence for the end.
@@ -67,10 +69,15 @@ fn described(headers: &mut HeaderMap) {
 
 pub(super) fn open<B>(
     request: &Request<B>,
+    guest: &Guest,
     target: &Target,
     site: &Arc<Site>,
     gone: CancellationToken,
 ) -> Result<Response<Body>, Box<Response<Bytes>>> {
+    for channel in &target.channels {
+        guest.pass(Act::Subscribe, channel, site)?;
+    }
+    let member = guest.member(&target.channels, site);
     let after = target.after(request.headers())?;
     let outbox = site.channels.outbox();
     let mut stream = Stream {
@@ -87,8 +94,14 @@ pub(super) fn open<B>(
     stream.ready.push_back(Bytes::from(format!("retry: {RETRY_MS}\n")));
     let mut begun = Vec::new();
     for (tag, (channel, after)) in target.channels.iter().zip(after).enumerate() {
-        let subscribed =
-            site.channels.subscribe(channel, &stream.outbox, tag as u32, after, None).map_err(not_subscribed)?;
+        let subscribe = Subscribe {
+            tag: tag as u32,
+            after,
+            member: member.clone(),
+            hears_members: guest.may(Act::Presence, channel, site),
+            ..Subscribe::default()
+        };
+        let subscribed = site.channels.subscribe(channel, &stream.outbox, subscribe).map_err(not_subscribed)?;
         stream.subscriptions.push(subscribed.subscription);
         // While it is caught up, a client's position is the one that it came with.
         let from = if matches!(subscribed.recovery, Recovery::Complete(_)) { after } else { None };
@@ -158,8 +171,12 @@ impl Stream {
     }
 
     fn deliver(&mut self, delivery: Delivery<Encoded>) {
-        let Delivery::Publication { tag, publication, skipped } = delivery else { return };
-        let tag = tag as usize;
+        let (tag, publication, skipped) = match delivery {
+            Delivery::Publication { tag, publication, skipped } => (tag as usize, publication, skipped),
+            Delivery::Joined { tag, member } => return self.member("join", tag, &member),
+            Delivery::Left { tag, member } => return self.member("leave", tag, &member),
+            _ => return,
+        };
         if skipped > 0 {
             // From before this one, so that whoever is cut off here is told of it again.
             let channel = json::string(self.subscriptions[tag].channel().as_str());
@@ -167,6 +184,12 @@ impl Stream {
             self.say("gap", &data);
         }
         self.event(tag, &publication);
+    }
+
+    /// Somebody came or went.
+    fn member(&mut self, event: &str, tag: u32, member: &Member) {
+        let data = json::coming_or_going(event, member, self.subscriptions[tag as usize].channel());
+        self.say(event, &data);
     }
 
     /// The last words: when to come back.

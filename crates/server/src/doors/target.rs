@@ -21,6 +21,7 @@ pub(crate) struct Target {
     after: Option<String>,
     wait: Option<Duration>,
     limit: usize,
+    presence: bool,
 }
 
 /// One connection listens to so many channels at most: enough for a page, and a bound for what one request does.
@@ -46,6 +47,7 @@ impl Target {
 
     fn read(name: Option<&str>, query: &str) -> Result<Self, TargetError> {
         let (mut names, mut after, mut wait, mut limit) = (Vec::new(), None, None, DEFAULT_LIMIT);
+        let mut presence = false;
         names.extend(name.map(Cow::Borrowed));
         for (key, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
             match key {
@@ -55,6 +57,7 @@ impl Target {
                     let seconds: u32 = value.parse().map_err(|_| TargetError::Wait)?;
                     wait = Some(Duration::from_secs(seconds.into()).min(MAX_WAIT));
                 }
+                "presence" => presence = true,
                 "limit" => match value.parse() {
                     Ok(wanted @ 1..=MAX_LIMIT) => limit = wanted,
                     _ => return Err(TargetError::Limit),
@@ -75,7 +78,7 @@ impl Target {
         }
         match channels.is_empty() {
             true => Err(TargetError::None),
-            false => Ok(Self { channels, several: name.is_none(), after, wait, limit }),
+            false => Ok(Self { channels, several: name.is_none(), after, wait, limit, presence }),
         }
     }
 
@@ -102,6 +105,11 @@ impl Target {
     /// How long to wait for something new, if at all.
     pub(super) fn wait(&self) -> Option<Duration> {
         self.wait
+    }
+
+    /// Whether it is about who is there.
+    pub(super) fn asks_for_presence(&self) -> bool {
+        self.presence
     }
 
     /// Publications in one answer at most.

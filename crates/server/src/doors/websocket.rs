@@ -7,12 +7,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use openline::proto::{Close, CloseCode, Message};
 use openline::{Error, SendError, WebSocket};
-use openline_hub::{Delivery, Draft, Format, Outbox, PublishError, Recovery, Subscribed, TooSlow};
+use openline_hub::{Delivery, Draft, Format, Member, Outbox, PublishError, Recovery, Subscribe, Subscribed, TooSlow};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Target;
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded};
+use super::json;
+use super::permit::Guest;
+use crate::rights::Act;
 use crate::site::Site;
 
 /// Too much waited: come back and say what was seen last.
@@ -28,6 +31,9 @@ const TAKE_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Visit {
     target: Target,
+    guest: Guest,
+    /// As others see it, if anything depends on that.
+    member: Option<Arc<Member>>,
     outbox: Arc<Outbox<Encoded>>,
     subscribed: Vec<Subscribed<Encoded>>,
 }
@@ -35,14 +41,27 @@ pub(crate) struct Visit {
 impl Visit {
     /// Subscribes, before the handshake is answered: whoever reads the answer misses nothing from then on.
     pub(crate) fn begin<B>(request: &Request<B>, target: Target, site: &Site) -> Result<Self, Box<Response<Bytes>>> {
+        let guest = Guest::of(request, site)?;
+        for channel in &target.channels {
+            guest.pass(Act::Subscribe, channel, site)?;
+        }
         let after = target.after(request.headers())?;
+        let member = guest.member(&target.channels, site);
         let outbox = site.channels.outbox();
         let mut subscribed = Vec::new();
         for (tag, (channel, after)) in target.channels.iter().zip(after).enumerate() {
-            let one = site.channels.subscribe(channel, &outbox, tag as u32, after, None);
+            let subscribe = Subscribe {
+                tag: tag as u32,
+                after,
+                member: member.clone(),
+                hears_itself: site.config.policies.of(channel).hears_itself,
+                // With one channel, messages are payloads, and there is no way to say so.
+                hears_members: target.several && guest.may(Act::Presence, channel, site),
+            };
+            let one = site.channels.subscribe(channel, &outbox, subscribe);
             subscribed.push(one.map_err(not_subscribed)?);
         }
-        Ok(Self { target, outbox, subscribed })
+        Ok(Self { target, guest, member, outbox, subscribed })
     }
 
     /// Says in the answer to the handshake where the client comes in.
@@ -122,7 +141,12 @@ impl Visit {
         socket: &mut WebSocket<S>,
         delivery: Delivery<Encoded>,
     ) -> Result<bool, Error> {
-        let Delivery::Publication { tag, publication, skipped } = delivery else { return Ok(true) };
+        let (tag, publication, skipped) = match delivery {
+            Delivery::Publication { tag, publication, skipped } => (tag, publication, skipped),
+            Delivery::Joined { tag, member } => return self.tell(socket, "join", tag, &member).await,
+            Delivery::Left { tag, member } => return self.tell(socket, "leave", tag, &member).await,
+            _ => return Ok(true),
+        };
         let Subscribed { subscription, position, .. } = &self.subscribed[tag as usize];
         if skipped > 0 {
             // A payload as it is has no room to say so: this is for the client to hear before anything else.
@@ -140,6 +164,21 @@ impl Visit {
         }
     }
 
+    /// Says who came or went.
+    async fn tell<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocket<S>,
+        word: &str,
+        tag: u32,
+        member: &Member,
+    ) -> Result<bool, Error> {
+        let channel = self.subscribed[tag as usize].subscription.channel();
+        match socket.feed(json::coming_or_going(word, member, channel)).await {
+            Err(Error::Send(SendError::Closed)) => Ok(false),
+            fed => fed.map(|()| true),
+        }
+    }
+
     /// Of several channels this one, by its number and not its name: a reason has 123 bytes (§5.5), a name may have 255.
     fn which(&self, tag: usize) -> String {
         if self.target.several { format!(" in channel {}", tag + 1) } else { String::new() }
@@ -151,8 +190,12 @@ impl Visit {
         let Ok(channel) = self.target.one() else {
             return refuse(socket, CloseCode::POLICY, "publish to one channel at a time: /c/news");
         };
+        if !self.guest.may(Act::Publish, channel, site) {
+            return refuse(socket, CloseCode::POLICY, "you may listen here, and not publish");
+        }
         let format = if message.as_text().is_some() { Format::Text } else { Format::Binary };
-        match site.channels.publish(channel, Draft::new(format, message.into_bytes())) {
+        let draft = Draft { publisher: self.member.clone(), ..Draft::new(format, message.into_bytes()) };
+        match site.channels.publish(channel, draft) {
             Ok(_) => {}
             Err(error @ PublishError::TooBig { .. }) => refuse(socket, CloseCode::TOO_BIG, &error.to_string()),
             Err(error @ PublishError::TooManyChannels) => refuse(socket, CloseCode::TRY_AGAIN, &error.to_string()),

@@ -1,0 +1,186 @@
+//! Who asks at a door, and what they may do there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use openline_hub::{ChannelName, Member};
+use subtle::ConstantTimeEq;
+
+use crate::config::values::Secret;
+use crate::edge::answer::text;
+use crate::rights::{Act, Identity, Who};
+use crate::site::Site;
+
+/// Somebody at a door.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    /// Who they are, as far as whoever let them in knows.
+    pub(crate) identity: Identity,
+    /// They showed a key of the API: what is for backends is for them.
+    is_backend: bool,
+}
+
+/// A key of the API may come in this header, too.
+const API_KEY: &str = "x-api-key";
+
+impl Guest {
+    /// Whoever sends a request. Who they are, an [`Identity`] among its extensions says.
+    ///
+    /// # Errors
+    /// 401: they show a key that is none.
+    pub(crate) fn of<B>(request: &Request<B>, site: &Site) -> Result<Self, Box<Response<Bytes>>> {
+        let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+        let is_backend = match shown_key(request.headers()) {
+            // Where there are no keys, what looks like one is for somebody else.
+            Some(shown) if !site.config.api_keys.is_empty() => {
+                let is_known = is_one_of(shown, &site.config.api_keys);
+                if !is_known && identity == Identity::Anonymous {
+                    return Err(unknown_key());
+                }
+                is_known
+            }
+            _ => false,
+        };
+        Ok(Self { identity, is_backend })
+    }
+
+    /// Whether they may.
+    pub(crate) fn may(&self, act: Act, channel: &ChannelName, site: &Site) -> bool {
+        // Backends say things. What they hear, they hear by the same rights as everybody.
+        let is_theirs = self.is_backend && matches!(act, Act::Publish | Act::Delete);
+        is_theirs || site.config.policies.of(channel).rights.allow(act, &self.identity)
+    }
+
+    /// Lets them pass if they may.
+    ///
+    /// # Errors
+    /// 403, with what to do about it; 404 where there is no such namespace.
+    pub(crate) fn pass(&self, act: Act, channel: &ChannelName, site: &Site) -> Result<(), Box<Response<Bytes>>> {
+        if !site.channels.has_namespace_of(channel) {
+            let why = format!("There is no namespace {:?}.", channel.namespace());
+            return Err(Box::new(text(StatusCode::NOT_FOUND, why)));
+        }
+        if self.may(act, channel, site) {
+            return Ok(());
+        }
+        Err(Box::new(text(StatusCode::FORBIDDEN, refusal(act, channel, site))))
+    }
+
+    /// How others in the channels see them; `None` where nobody sees anybody, and nothing depends on who says what.
+    pub(crate) fn member(&self, channels: &[ChannelName], site: &Site) -> Option<Arc<Member>> {
+        let matters = |channel: &ChannelName| {
+            site.channels.has_presence(channel) || !site.config.policies.of(channel).hears_itself
+        };
+        channels.iter().any(matters).then(|| {
+            let user = self.identity.user().unwrap_or_default();
+            Arc::new(Member::new(client_name(), user))
+        })
+    }
+}
+
+/// Unlike any other of this server's life.
+fn client_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("c{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Why somebody may not, and what opens it.
+pub(crate) fn refusal(act: Act, channel: &ChannelName, site: &Site) -> String {
+    let rights = &site.config.policies.of(channel).rights;
+    let (doing, who, key) = match act {
+        Act::Subscribe => ("subscribe to", &rights.subscribe, "subscribe"),
+        Act::Publish => ("publish to", &rights.publish, "publish"),
+        Act::History => ("read the past of", &rights.history, "history"),
+        Act::Presence => ("see who is in", &rights.presence, "presence"),
+        Act::Delete => ("delete the past of", &rights.delete, "delete"),
+    };
+    let section = match channel.namespace() {
+        "" => "channels".to_owned(),
+        namespace => format!("namespaces.{namespace}"),
+    };
+    let backends = match act {
+        Act::Publish | Act::Delete => " Backends may with a key (api.keys).",
+        _ => "",
+    };
+    let who = match who {
+        Who::Nobody => "nobody may".to_owned(),
+        Who::Anyone => "anyone may".to_owned(),
+        Who::Known => "only known users may".to_owned(),
+        Who::Users(_) => "only some users may".to_owned(),
+    };
+    format!("To {doing} {channel:?}, {who}: {section}.allow.{key} says so.{backends}")
+}
+
+/// `X-API-Key: KEY`, or `Authorization: Bearer KEY` (RFC 6750 §2.1).
+fn shown_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked("Bearer ".len())?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+    });
+    headers.get(API_KEY).map(HeaderValue::as_bytes).or(bearer)
+}
+
+/// Takes as long whatever is shown, but for its length.
+fn is_one_of(shown: &[u8], keys: &[Secret]) -> bool {
+    keys.iter().fold(false, |found, key| found | bool::from(shown.ct_eq(key.expose().as_bytes())))
+}
+
+fn unknown_key() -> Box<Response<Bytes>> {
+    let mut refusal = text(StatusCode::UNAUTHORIZED, "This key is none of api.keys.");
+    refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    Box::new(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::rights::{Policies, Policy, Rights};
+
+    /// Each identity, each right given to each kind of people: what it opens, and nothing else.
+    #[test]
+    fn identities_have_the_rights_that_are_given_to_them() {
+        const ACTS: [Act; 5] = [Act::Subscribe, Act::Publish, Act::History, Act::Presence, Act::Delete];
+        let user = |name: &str| Identity::User(name.into());
+        let some = |names: &[&str]| Who::Users(names.iter().map(|name| (*name).into()).collect::<BTreeSet<_>>());
+        let channel = "news".parse().unwrap();
+        for (who, identity, may) in [
+            (Who::Nobody, Identity::Anonymous, false),
+            (Who::Nobody, user("ann"), false),
+            (Who::Anyone, Identity::Anonymous, true),
+            (Who::Anyone, user("ann"), true),
+            (Who::Known, Identity::Anonymous, false),
+            (Who::Known, user("ann"), true),
+            (some(&["ann", "bob"]), user("ann"), true),
+            (some(&["ann", "bob"]), user("eve"), false),
+            (some(&["ann", "bob"]), Identity::Anonymous, false),
+            (some(&[]), user("ann"), false),
+        ] {
+            for given in ACTS {
+                let mut rights = Rights::default();
+                let place = match given {
+                    Act::Subscribe => &mut rights.subscribe,
+                    Act::Publish => &mut rights.publish,
+                    Act::History => &mut rights.history,
+                    Act::Presence => &mut rights.presence,
+                    Act::Delete => &mut rights.delete,
+                };
+                *place = who.clone();
+                let policies = Policies::new(Policy { rights, ..Policy::default() });
+                let site = Site::new(Config { policies, ..Config::default() }, None);
+                let request = Request::builder().extension(identity.clone()).body(()).unwrap();
+                let guest = Guest::of(&request, &site).unwrap();
+                for act in ACTS {
+                    let allowed = guest.pass(act, &channel, &site).map_err(|refusal| refusal.status());
+                    let expected = if may && act == given { Ok(()) } else { Err(StatusCode::FORBIDDEN) };
+                    assert_eq!(allowed, expected, "{given:?} is for {who:?}: {act:?} by {identity:?}");
+                }
+            }
+        }
+    }
+}
