@@ -26,7 +26,7 @@ use crate::{
     machine::Machine,
     open_files,
     progress::Progress,
-    servers::{self, Server},
+    servers::{self, Over, Server},
     table::markdown,
 };
 
@@ -77,6 +77,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         ],
         protocol: Protocol::WebSocket,
         path: "/",
+        over: Over::default(),
     };
     let machine = Machine::this(options.cores.allowed()?.len());
     open_files::allow(options.cells.iter().map(|cell| cell.connections).max().unwrap_or(0))?;

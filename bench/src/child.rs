@@ -55,7 +55,9 @@ impl Running {
         let line = server.line()?;
         let address = line
             .strip_prefix("listening on ")
-            .map(|address| address.trim().trim_start_matches("ws://").trim_start_matches("http://"))
+            .map(|address| {
+                address.trim().trim_start_matches("ws://").trim_start_matches("http://").trim_start_matches("https://")
+            })
             .and_then(|address| address.parse().ok())
             .filter(|address: &SocketAddr| address.port() != 0)
             .ok_or_else(|| {

@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use openline::{deflate::Deflate, proto::CloseCode, tls::ClientTls};
 use serde::{Deserialize, Serialize};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 
 use crate::{
     child::Running,
@@ -20,7 +25,7 @@ use crate::{
     machine::Machine,
     open_files,
     progress::Progress,
-    servers::{self, Server},
+    servers::{self, Over, Server},
     table::{markdown, thousands},
 };
 
@@ -75,7 +80,9 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         command[0] = program.into();
         measured.push((Server { command, ..example.clone() }, vec![Measure::LiveHeap]));
     }
-    measured.extend(servers.into_iter().map(|server| (server, vec![Measure::ResidentMemory, Measure::Kernel])));
+    let over = options.servers.serve_over()?;
+    measured
+        .extend(servers.into_iter().chain(over).map(|server| (server, vec![Measure::ResidentMemory, Measure::Kernel])));
     let machine = Machine::this(Cores::default().allowed()?.len());
     open_files::allow(options.connections as usize)?;
     let mut progress = Progress::new(measured.len());
@@ -93,9 +100,10 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
 fn growth(server: &Server, measures: &[Measure], connections: u32) -> Result<Vec<Growth>> {
     let (mut running, address) = Running::server(&server.command)?;
     // What is there once, such as a thread's read buffer, comes with the first connection and is not counted.
-    let mut first = Client::connect(address, server, 0)?;
-    first.exchange()?;
-    first.close()?;
+    let all = Clients::of(server, address)?;
+    let mut first = all.connect(0)?;
+    all.exchange(&mut first)?;
+    all.close(first)?;
     let mut since = settled(&mut running, measures)?;
     let before = since.clone();
     let mut grown = |running: &mut Running| -> Result<Vec<i64>> {
@@ -104,15 +112,15 @@ fn growth(server: &Server, measures: &[Measure], connections: u32) -> Result<Vec
     };
 
     let mut clients = (0..connections)
-        .map(|id| Client::connect(address, server, id).with_context(|| format!("connection {id}")))
+        .map(|id| all.connect(id).with_context(|| format!("connection {id}")))
         .collect::<Result<Vec<_>>>()?;
     let after_handshake = grown(&mut running)?;
     for client in &mut clients {
-        client.exchange()?;
+        all.exchange(client)?;
     }
     let after_message = grown(&mut running)?;
     for client in clients {
-        client.close()?;
+        all.close(client)?;
     }
     let after_closing = grown(&mut running)?;
     let each = measures.iter().enumerate().map(|(n, &measure)| Growth {
@@ -162,45 +170,94 @@ fn kilobytes(path: &str, name: &str) -> Result<i64> {
     Ok(kilobytes * 1024)
 }
 
-/// One WebSocket, driven with blocking calls: at any moment only one of them has something to say.
-struct Client(TcpStream);
+/// Who is connected to one server.
+struct Clients {
+    address: SocketAddr,
+    server: Server,
+    /// Drives those that speak more than WebSocket over TCP.
+    runtime: Runtime,
+    library: openline::Client,
+}
 
-impl Client {
-    fn connect(address: SocketAddr, server: &Server, id: u32) -> Result<Client> {
-        let stream = connect::open(address, server, id)?;
-        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(Client(stream))
+impl Clients {
+    fn of(server: &Server, address: SocketAddr) -> Result<Clients> {
+        let Over { tls, deflate } = server.over;
+        let mut library = openline::Client::new().no_proxy().deflate(deflate.then(Deflate::default));
+        if tls {
+            library = library.tls(ClientTls::new().dangerously_accept_any_certificate().build()?);
+        }
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Clients { address, server: server.clone(), runtime, library })
+    }
+
+    fn connect(&self, id: u32) -> Result<Client> {
+        if self.server.over == Over::default() {
+            let stream = connect::open(self.address, &self.server, id)?;
+            stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+            return Ok(Client::Plain(stream));
+        }
+        let scheme = if self.server.over.tls { "wss" } else { "ws" };
+        let url = format!("{scheme}://{}{}", self.address, self.server.path);
+        let (socket, response) = self.runtime.block_on(self.library.connect(&url))?;
+        ensure!(
+            response.headers().contains_key("sec-websocket-extensions") == self.server.over.deflate,
+            "compression was not agreed on as it was asked for"
+        );
+        Ok(Client::Library(Box::new(socket)))
     }
 
     /// One message there and back.
-    fn exchange(&mut self) -> Result<()> {
+    fn exchange(&self, client: &mut Client) -> Result<()> {
         let message = [0x5a; MESSAGE_BYTES];
-        self.0.write_all(&client_frame(BINARY, &message))?;
-        let (opcode, payload) = self.next_frame()?;
-        ensure!(opcode == BINARY && payload == message, "the reply differs from the message");
+        let is_reply = match client {
+            Client::Plain(stream) => {
+                stream.write_all(&client_frame(BINARY, &message))?;
+                next_frame(stream)? == (BINARY, message.to_vec())
+            }
+            Client::Library(socket) => self.runtime.block_on(async {
+                socket.send(&message[..]).await?;
+                let reply = timeout(REPLY_TIMEOUT, socket.recv()).await??;
+                anyhow::Ok(reply.is_some_and(|reply| reply.as_text().is_none() && reply.as_bytes() == message))
+            })?,
+        };
+        ensure!(is_reply, "the reply differs from the message");
         Ok(())
     }
 
     /// §7.1.1: the server closes the TCP connection first, so it, not we, keeps the port in TIME-WAIT.
-    fn close(mut self) -> Result<()> {
-        self.0.write_all(&client_frame(CLOSE, &1000_u16.to_be_bytes()))?;
-        let (opcode, _) = self.next_frame()?;
+    fn close(&self, client: Client) -> Result<()> {
+        let mut stream = match client {
+            Client::Plain(stream) => stream,
+            Client::Library(mut socket) => {
+                let closed = self.runtime.block_on(socket.close(CloseCode::NORMAL, ""))?;
+                ensure!(closed.is_clean(), "not closed cleanly");
+                return Ok(());
+            }
+        };
+        stream.write_all(&client_frame(CLOSE, &1000_u16.to_be_bytes()))?;
+        let (opcode, _) = next_frame(&mut stream)?;
         ensure!(opcode == CLOSE, "a Close frame was answered with opcode {opcode:#x}");
-        let end = frame::read_server_frame(&mut self.0);
-        match end {
+        match frame::read_server_frame(&mut stream) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(error).context("after both Close frames, the server should end the TCP connection"),
             Ok(_) => bail!("a frame after a Close frame"),
         }
     }
+}
 
-    /// Answers the pings that came while the others were busy (§5.5.2).
-    fn next_frame(&mut self) -> Result<(u8, Vec<u8>)> {
-        loop {
-            match frame::read_server_frame(&mut self.0).context("no reply")? {
-                (PING, payload) => self.0.write_all(&client_frame(PONG, &payload))?,
-                frame => return Ok(frame),
-            }
+/// One WebSocket: at any moment only one of them has something to say.
+enum Client {
+    /// With blocking calls, and next to no memory.
+    Plain(TcpStream),
+    Library(Box<openline::WebSocket<openline::ClientStream>>),
+}
+
+/// Answers the pings that came while the others were busy (§5.5.2).
+fn next_frame(stream: &mut TcpStream) -> Result<(u8, Vec<u8>)> {
+    loop {
+        match frame::read_server_frame(stream).context("no reply")? {
+            (PING, payload) => stream.write_all(&client_frame(PONG, &payload))?,
+            frame => return Ok(frame),
         }
     }
 }
@@ -244,14 +301,17 @@ impl Report {
 
 impl Growth {
     fn verdict(&self, connections: u32) -> Option<String> {
-        let Measure::LiveHeap = self.measure else { return None };
+        let (target, what) = match (self.measure, self.server.as_str()) {
+            (Measure::LiveHeap, _) => (TARGET_BYTES, "live heap per idle connection"),
+            (Measure::ResidentMemory, "openline serve") => (SERVE_BYTES, "resident memory per idle line of `serve`"),
+            (Measure::ResidentMemory, "openline serve, wss") => {
+                (SERVE_TLS_BYTES, "resident memory per idle wss line of `serve`")
+            }
+            _ => return None,
+        };
         let most = self.after_handshake.max(self.after_message) as f64 / f64::from(connections);
-        let word = if most <= TARGET_BYTES { "met" } else { "missed" };
-        Some(format!(
-            "Target: at most {} bytes of live heap per idle connection: {word} ({}).",
-            thousands(TARGET_BYTES),
-            thousands(most)
-        ))
+        let word = if most <= target { "met" } else { "missed" };
+        Some(format!("Target: at most {} bytes of {what}: {word} ({}).", thousands(target), thousands(most)))
     }
 }
 
@@ -260,6 +320,10 @@ const EXAMPLE: &str = "openline";
 
 /// What the library promises for its echo example.
 const TARGET_BYTES: f64 = 1024.0;
+
+/// What the product promises for a line that waits, and for one over TLS.
+const SERVE_BYTES: f64 = 1536.0;
+const SERVE_TLS_BYTES: f64 = 12.0 * 1024.0;
 
 /// A message of the size that makes many servers keep a buffer.
 const MESSAGE_BYTES: usize = 1024;

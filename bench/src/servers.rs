@@ -41,13 +41,23 @@ pub(crate) struct Server {
     pub(crate) protocol: Protocol,
     /// Of the URL that is asked for.
     pub(crate) path: &'static str,
+    pub(crate) over: Over,
+}
+
+/// What lies between WebSocket and TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Over {
+    /// wss, with whatever certificate the server has.
+    pub(crate) tls: bool,
+    /// permessage-deflate.
+    pub(crate) deflate: bool,
 }
 
 impl Server {
     fn new(name: &str, program: &Path, arguments: &[&str]) -> Server {
         let command =
             [program.as_os_str().to_owned()].into_iter().chain(arguments.iter().map(OsString::from)).collect();
-        Server { name: name.into(), command, protocol: Protocol::WebSocket, path: "/" }
+        Server { name: name.into(), command, protocol: Protocol::WebSocket, path: "/", over: Over::default() }
     }
 
     fn raw(name: &str, program: &Path) -> Server {
@@ -104,7 +114,7 @@ impl Options {
         }
         if servers.is_empty() {
             servers.push(Server::new("openline", &cargo.example("echo_server")?, ON_ANY_PORT));
-            servers.push(self.serve("openline serve", "/test")?);
+            servers.push(self.serve(SERVE, "/test")?);
         }
         if let Some(path) = &self.uws {
             servers.push(Server::new("uWebSockets", path, ON_ANY_PORT));
@@ -116,6 +126,23 @@ impl Options {
             servers.push(Server { command: peers::node()?, ..Server::new("ws (Node)", Path::new("node"), &[]) });
         }
         Ok(servers)
+    }
+
+    /// The product over all that it can be over, if it is among those that were asked for.
+    pub(crate) fn serve_over(&self) -> Result<Vec<Server>> {
+        if !self.server.is_empty() || !(self.only.is_empty() || self.only.iter().any(|name| name == SERVE)) {
+            return Ok(Vec::new());
+        }
+        let over = |name: &str, tls, deflate| -> Result<Server> {
+            let mut server = self.serve(&format!("{SERVE}, {name}"), "/test")?;
+            if tls {
+                server.command.push("--tls-self-signed".into());
+            }
+            // Thousands of TLS handshakes take longer than the time after which the first line would be pinged.
+            server.command.push("--ping-interval=10m".into());
+            Ok(Server { over: Over { tls, deflate }, ..server })
+        };
+        Ok(vec![over("deflate", false, true)?, over("wss", true, false)?, over("wss, deflate", true, true)?])
     }
 
     /// The product, with room for every cell.
@@ -133,6 +160,9 @@ impl Options {
         Ok(Server { path, ..Server::new(name, &self.cargo().product()?, &arguments) })
     }
 }
+
+/// What the tables call the product.
+const SERVE: &str = "openline serve";
 
 /// The name of the file, numbered if another server has it: two builds of one program are often compared.
 fn name<'a>(path: &Path, taken: impl Iterator<Item = &'a str>) -> String {
