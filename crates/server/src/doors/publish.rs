@@ -1,6 +1,7 @@
 //! `POST` publishes, `DELETE` drops the recent past.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -9,11 +10,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use openline_hub::{Draft, Format, PublishError};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::answer::{json, not_published, with_position};
 use super::permit::Guest;
 use super::{Body, Target, full};
-use crate::edge::answer::text;
+use crate::edge::answer::{self, text};
 use crate::rights::Act;
 use crate::site::Site;
 
@@ -32,7 +34,8 @@ pub(super) async fn post(
     let declared = DeclaredFormat::of(&head.headers)?;
     let key = field(&head.headers, "openline-key", MAX_KEY_BYTES)?;
     let idempotency_key = field(&head.headers, "idempotency-key", usize::MAX)?;
-    let data = match Limited::new(body, max).collect().await {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await;
+    let data = match body.map_err(|_| Box::new(answer::too_slow()))? {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let why = format!("A publication has {max} bytes at most in this namespace.");
@@ -49,6 +52,9 @@ pub(super) async fn post(
     );
     Ok(full(with_position(json(StatusCode::ACCEPTED, object), published.position)))
 }
+
+/// All of a publication is here within this time, over HTTP/2, where nobody else watches, as well.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// 204: nothing before the newest position can be recovered any more.
 pub(super) fn delete(guest: &Guest, target: &Target, site: &Arc<Site>) -> Result<Response<Body>, Box<Response<Bytes>>> {

@@ -81,7 +81,7 @@ pub(crate) fn closing() -> Response<Bytes> {
     with(answer, RETRY_AFTER, RETRY_AFTER_SECONDS)
 }
 
-pub(super) fn too_slow() -> Response<Bytes> {
+pub(crate) fn too_slow() -> Response<Bytes> {
     text(StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.")
 }
 

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::doors::sse;
 
 /// A kept-alive connection without a request is closed after this long: nginx's default, which every client has met.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A request's body must be here within this time. Nothing of the demo reads one; 30 s bound what a slow one holds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -10,11 +10,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 use super::answer;
 use super::guard::HeadGuard;
 use super::visitor::{Visitor, introduce};
-use crate::doors::{self, Target};
+use crate::doors::{self, Body, Target};
 use crate::routes::Endpoint;
 use crate::site::Site;
 
@@ -29,14 +30,8 @@ where
     let gone = guard.gone();
     let service = service_fn(|mut request| {
         introduce(&mut request, visitor, site);
-        let gone = gone.clone();
-        let decided = decide(request, visitor, site);
-        async move {
-            Ok::<_, Infallible>(match decided {
-                Decided::Answer(answer) => doors::full(*answer),
-                Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await,
-            })
-        }
+        let answer = respond(request, visitor, site, gone.clone());
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = http1::Builder::new()
         // The EOF that the guard shows means "no more requests", and not "the peer is gone": what is owed is finished.
@@ -58,6 +53,22 @@ where
         Err(error) => {
             tracing::debug!(%error, "the connection broke");
             None
+        }
+    }
+}
+
+/// Answers a request that was introduced. `gone`: its peer hung up.
+pub(super) fn respond<'a>(
+    request: Request<Incoming>,
+    visitor: &Visitor,
+    site: &'a Arc<Site>,
+    gone: CancellationToken,
+) -> impl Future<Output = Response<Body>> + Send + use<'a> {
+    let decided = decide(request, visitor, site);
+    async move {
+        match decided {
+            Decided::Answer(answer) => doors::full(*answer),
+            Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await,
         }
     }
 }

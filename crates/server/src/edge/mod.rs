@@ -1,7 +1,8 @@
 //! The edge: one TCP connection, from its first byte to its last.
 //!
 //! ```text
-//! enter ─▶ (TLS) ─▶ HeadGuard ─┬─▶ http (hyper): pages and refusals, while requests are plain HTTP
+//! enter ─▶ (TLS) ─▶ http2, if the client asked for it: pages and refusals, several at a time
+//!             └───▶ HeadGuard ─┬─▶ http (hyper): pages and refusals, while requests are plain HTTP
 //!                              └─▶ its End ─┬─▶ upgrade: the opening handshake, and then the line
 //!                                           └─▶ answer: what is wrong; close
 //! ```
@@ -10,6 +11,7 @@ pub(crate) mod answer;
 mod body;
 mod guard;
 mod http;
+mod http2;
 pub(crate) mod path;
 mod proxied;
 mod stall;
@@ -108,7 +110,13 @@ async fn arrive(
     match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
         Ok(stream) => {
             let certificate = ClientCertificate::of(&stream).map(Arc::new);
-            attend(stream, Visitor { certificate, ..visitor }, refusal, site).await
+            let visitor = Visitor { certificate, ..visitor };
+            // Who is refused anyway is told in HTTP/1.1, which a client of HTTP/2 takes for an error, too.
+            if stream.alpn() == Some(http2::ALPN) && refusal.is_none() {
+                Box::pin(http2::serve(stream, visitor, site)).await;
+                return Ok(None);
+            }
+            attend(stream, visitor, refusal, site).await
         }
         Err(error) => {
             tracing::debug!(%peer, %error, "no TLS");

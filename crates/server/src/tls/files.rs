@@ -7,6 +7,9 @@ use openline::tls::{Identity, ServerTls, TlsError};
 
 use super::{Certificates, Tls, provider};
 
+/// What is spoken over TLS (ALPN). HTTP/2 first, as browsers have it: event streams need no connection each.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// What the files held when they were read.
 #[derive(Debug, PartialEq)]
 pub(super) struct Read {
@@ -45,6 +48,7 @@ pub(super) fn settings(tls: &Tls, identities: Vec<Identity>, client_ca: Option<&
     };
     let settings =
         identities.fold(ServerTls::new(first), ServerTls::identity).timeout(tls.timeout).provider(provider());
+    let settings = settings.protocols(PROTOCOLS);
     match (client_ca, &tls.client_ca) {
         (Some(pem), Some(path)) => settings.client_ca_pem(pem).map_err(|error| in_file(path, &error)),
         _ => Ok(settings),
