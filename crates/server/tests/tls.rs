@@ -199,9 +199,9 @@ async fn flags_that_make_no_sense_are_said_before_anything_listens() {
         (&["--tls-key", key][..], "--tls-cert"),
         (
             &["--tls-cert", certificate, "--tls-cert", certificate, "--tls-key", key],
-            "each --tls-cert needs its --tls-key",
+            "each certificate needs its key, in the same order",
         ),
-        (&["--tls-client-ca", certificate], "--tls-client-ca needs TLS"),
+        (&["--tls-client-ca", certificate], "it needs TLS"),
         (&["--tls-self-signed", "--tls-cert", certificate], "cannot be used with"),
         (&["--tls-cert", certificate], "there is no private key in the PEM"),
         (&["--tls-cert", certificate, "--tls-key", other], "the private key is not that of the certificate"),
@@ -312,4 +312,62 @@ async fn who_never_shakes_hands_is_given_up() {
     server.order(Order::Close);
     raw.expects_eof().await;
     assert_eq!(server.farewell().await.dropped, 0);
+}
+
+/// Noise, plain HTTP, a ClientHello that dribbles, and two hundred who only connect: each is given up, and a line beside
+/// them does not notice.
+#[tokio::test]
+async fn who_speaks_something_else_is_given_up_alone() {
+    let mut tls = Tls::new(Certificates::SelfSigned(vec![]));
+    tls.timeout = Duration::from_secs(1);
+    let server = start(Config { tls: Some(tls), ..Config::default() }).await;
+    let anybody = trusting().dangerously_accept_any_certificate().build().unwrap();
+    let mut line = open(&anybody, server.address).await.unwrap();
+
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(Raw::connect(server.address).await);
+    }
+    for (said, told) in
+        [(&[0xff; 4096][..], &b"\x15"[..]), (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 400 ")]
+    {
+        let mut raw = Raw::connect(server.address).await;
+        raw.send(said).await;
+        let mut rest = Vec::new();
+        // Perhaps with a reset before it was heard, as not all that came was read.
+        let ended = timeout(PATIENCE, raw.0.read_to_end(&mut rest)).await.expect("it ends");
+        assert!(rest.starts_with(told) || ended.is_err(), "{}", rest.escape_ascii());
+    }
+    // A record of 512 bytes, of which one comes every 100 ms: the whole handshake has one deadline.
+    let mut dribbling = Raw::connect(server.address).await;
+    let mut sent = 0;
+    while sent < 512 && dribbling.0.write_all(if sent == 0 { b"\x16\x03\x01\x02\x00\x01" } else { b"\0" }).await.is_ok()
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sent += 1;
+    }
+    assert!(sent < 512, "it was let go on");
+    for mut raw in silent {
+        raw.expects_eof().await;
+    }
+    echoes(&mut line, "still here").await;
+}
+
+#[tokio::test]
+async fn who_only_sends_is_dropped_over_tls_as_without() {
+    let tls = Some(Tls::new(Certificates::SelfSigned(vec![])));
+    let line = openline::Config {
+        write_timeout: Duration::from_secs(1),
+        max_output_bytes: 64 << 10,
+        ..openline::Config::default()
+    };
+    let server = start(Config { tls, line, ..Config::default() }).await;
+    let anybody = trusting().dangerously_accept_any_certificate().build().unwrap();
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let mut stream = anybody.connect("localhost", stream).await.unwrap();
+    stream.write_all(upgrade("/test").as_bytes()).await.unwrap();
+    // Masked with zeros, 64 KiB each; what comes back is never read.
+    let frame = [&b"\x82\xff\0\0\0\0\0\x01\0\0\0\0\0\0"[..], &[7; 65_536]].concat();
+    let sending = async { while stream.write_all(&frame).await.is_ok() {} };
+    timeout(PATIENCE, sending).await.expect("it is dropped");
 }
