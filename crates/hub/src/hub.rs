@@ -65,7 +65,7 @@ type Shard<E> = HashMap<ChannelName, Box<Channel<E>>>;
 pub struct Limits {
     /// Channels. Default 1,000,000; that many empty ones take some 200 MB.
     pub max_channels: usize,
-    /// What may wait for one client. Default 1 MiB: some seconds of a busy channel.
+    /// What may wait for one client, or one publication, if that is more. Default 1 MiB: some seconds of a busy channel.
     pub max_outbox_bytes: usize,
     /// What may wait for all of them. Default 256 MiB.
     pub max_queued_bytes: usize,

@@ -180,7 +180,8 @@ impl<E> Outbox<E> {
             self.counters.conflated();
         }
         let cost = delivery.cost();
-        let fits = |held: usize| held + cost <= self.max_bytes && self.budget.allows(held, cost);
+        // One publication has a limit of its own: where nothing waits, it always has room.
+        let fits = |held: usize| (held == 0 || held + cost <= self.max_bytes) && self.budget.allows(held, cost);
         while !fits(state.bytes)
             && overflow == Overflow::DropOldest
             && let Some(freed) = state.drop_oldest()

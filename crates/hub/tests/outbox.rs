@@ -231,3 +231,21 @@ fn everything_is_counted() {
     let Stats { channels, subscriptions, published, delivered, .. } = hub.stats();
     assert_eq!((channels, subscriptions, published, delivered), (2, 1, 2, 1));
 }
+
+/// The limit of a publication's length is its namespace's, and may be more than an outbox holds of short ones.
+#[test]
+fn where_nothing_waits_one_publication_has_room() {
+    for overflow in [Overflow::Disconnect, Overflow::DropOldest, Overflow::LatestPerKey] {
+        let hub = hub(overflow, small());
+        let outbox = hub.outbox();
+        let _subscription = subscribe(&hub, "a", &outbox, 0);
+        publish(&hub, "a", &"x".repeat(5000));
+        assert_eq!(taken(&outbox).unwrap(), ["0 1 xxx"]);
+        publish(&hub, "a", "1");
+        publish(&hub, "a", &"y".repeat(5000));
+        match overflow {
+            Overflow::DropOldest => assert_eq!(taken(&outbox).unwrap(), ["+1 0 3 yyy"]),
+            _ => assert_eq!(taken(&outbox), Err(TooSlow)),
+        }
+    }
+}

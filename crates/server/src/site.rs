@@ -42,7 +42,7 @@ impl Site {
     pub(crate) fn new(config: Config, tls: Option<Acceptor>) -> Arc<Self> {
         Arc::new(Self {
             lines: Lines::new(),
-            demo: Demo::default(),
+            demo: Demo::new(config.line.max_output_bytes),
             tls,
             channels: Channels::new(&config),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use openline::proto::handshake::{Origin, Subprotocol};
-use openline::tls::{ClientTls, Fingerprint, Identity, TlsError};
+use openline::tls::TlsError;
 use openline::{
     Client, ClientStream, CloseCode, Closed, ConnectError, Error, Message, Proxy, Receiver, Sender, WebSocket,
 };
@@ -17,10 +17,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::signals::Signals;
+use super::trust::{self, Trust};
 use super::units::{self, ConnectTo, Resolve};
 use super::{fail, say};
 use crate::exit::Exit;
-use crate::tls::provider;
 
 /// Open a line to a WebSocket: type to send, and read what comes
 #[derive(Debug, clap::Args)]
@@ -67,25 +67,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", help_heading = WAY)]
     unix_socket: Option<PathBuf>,
 
-    /// Trust the authorities in this file, and no others
-    #[arg(long, value_name = "FILE", help_heading = TRUST)]
-    cacert: Option<PathBuf>,
-
-    /// Trust the server whose certificate has this SHA-256, and no other: that of a certificate of its own making
-    #[arg(long, value_name = "SHA-256", conflicts_with_all = ["cacert", "insecure"], help_heading = TRUST)]
-    fingerprint: Option<Fingerprint>,
-
-    /// Trust any server: what is sent is safe from listeners only
-    #[arg(short = 'k', long, conflicts_with = "cacert", help_heading = TRUST)]
-    insecure: bool,
-
-    /// Show this certificate, in PEM, to a server that asks for one
-    #[arg(long, value_name = "FILE", help_heading = TRUST)]
-    cert: Option<PathBuf>,
-
-    /// The certificate's private key in PEM; may be left out where it is in the certificate's file
-    #[arg(long, value_name = "FILE", requires = "cert", help_heading = TRUST)]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 
     /// Send binary messages, and write those that come to stdout as they are, with nothing between them
     #[arg(short, long)]
@@ -105,7 +88,6 @@ pub(super) struct Args {
 }
 
 const WAY: &str = "Ways";
-const TRUST: &str = "Trust (wss)";
 
 const AFTER_HELP: &str = "\
 What goes where:
@@ -188,32 +170,12 @@ fn client(args: &Args) -> Result<Client, TlsError> {
         client = client.unix_socket(path);
     }
     // The platform's roots are read only for those who may need them.
-    let may_need_tls = args.url.starts_with("wss:") || args.url.starts_with("https:") || args.location;
-    let says_something = args.cacert.is_some() || args.cert.is_some() || args.fingerprint.is_some() || args.insecure;
+    let may_need_tls = trust::is_needed(&args.url) || args.location;
     let is_proxy_secure = args.proxy.as_ref().is_some_and(|proxy| proxy.to_string().starts_with("https:"));
-    if may_need_tls || says_something || is_proxy_secure {
-        client = client.tls(trust(args)?.build()?);
+    if may_need_tls || args.trust.says_something() || is_proxy_secure {
+        client = client.tls(args.trust.connector()?);
     }
     Ok(client)
-}
-
-fn trust(args: &Args) -> Result<ClientTls, TlsError> {
-    let mut tls = ClientTls::new().provider(provider());
-    if let Some(path) = &args.cacert {
-        let pem = std::fs::read(path)
-            .map_err(|error| TlsError::Unusable(format!("cannot read {}: {error}", path.display())))?;
-        tls = tls.only_ca_pem(&pem)?;
-    }
-    if let Some(fingerprint) = args.fingerprint {
-        tls = tls.only_certificate(fingerprint);
-    }
-    if args.insecure {
-        tls = tls.dangerously_accept_any_certificate();
-    }
-    if let Some(certificate) = &args.cert {
-        tls = tls.identity(Identity::from_pem_files(certificate, args.key.as_ref().unwrap_or(certificate))?);
-    }
-    Ok(tls)
 }
 
 fn not_opened(error: &ConnectError) -> Exit {

@@ -5,6 +5,7 @@ mod check;
 mod connect;
 mod serve;
 mod signals;
+mod trust;
 mod units;
 
 use std::io::{self, Write};

@@ -1,26 +1,35 @@
 //! `/chat`: everyone hears everyone else.
 //!
 //! ```text
-//! member's recv ─▶ Room: encode once ─▶ each other member's Outbox ─▶ its own task ─▶ its socket
+//! member's recv ─▶ Hub: encoded once ─▶ each other member's Outbox ─▶ its own task ─▶ its socket
 //! ```
 //! A message waits in the outbox of who is slow, and of nobody else. Whose outbox overflows has to leave.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use openline::proto::handshake::{Acceptance, Offer};
-use openline::proto::{CloseCode, Message, SharedMessage};
+use openline::proto::{CloseCode, Message};
 use openline::{Error, SendError, WebSocket};
+use openline_hub::{
+    ChannelName, Delivery, Draft, Format, HistoryLimits, Hub, Limits, Namespaces, Outbox, Settings, Subscribe,
+    Subscription, TooSlow,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::drain;
+use crate::doors::{Encoded, encoded};
 use crate::edge::upgrade::Serve;
 
 const SUBPROTOCOL: &str = "chat";
 
 /// 1013, "Try Again Later": nothing was wrong with what they said, and coming back is welcome.
 const TOO_SLOW: (CloseCode, &str) = (CloseCode::TRY_AGAIN, "too slow: too much was waiting to be read");
+
+/// Taken out of an outbox at once, about: what is written by one system call.
+const TAKE_BYTES: usize = 16 << 10;
 
 /// `chat`, if it is offered; none, if not.
 pub(super) fn accept(offer: &Offer) -> Acceptance {
@@ -32,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Member {
     async fn serve(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
         let ended = tokio::select! {
             biased;
-            () = self.outbox.overflowed.notified() => None,
+            () = poll_fn(|cx| self.outbox.poll_too_slow(cx)) => None,
             ended = talk(socket, &self) => Some(ended),
         };
         match ended {
@@ -43,127 +52,83 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Member {
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, member: &Member) -> Result<(), Error> {
+    let mut taken = Vec::new();
     loop {
         tokio::select! {
             message = socket.recv() => match message? {
-                Some(message) => member.say(&message),
+                Some(message) => member.say(message),
                 None => return Ok(()),
             },
             // Queued, and written by the next `recv` together with whatever else is heard until then.
-            message = member.hear() => match socket.feed_shared(&message).await {
-                // They are leaving, and hear no more.
-                Err(Error::Send(SendError::Closed)) => return drain(socket).await,
-                fed => fed?,
-            },
+            heard = poll_fn(|cx| member.outbox.poll_take(cx, TAKE_BYTES, &mut taken)) => {
+                if heard == Err(TooSlow) {
+                    return Ok(()); // as `serve` has seen, too
+                }
+                for delivery in taken.drain(..) {
+                    let Delivery::Publication { publication, .. } = delivery else { continue };
+                    match socket.feed_shared(encoded::message(&publication)).await {
+                        // They are leaving, and hear no more.
+                        Err(Error::Send(SendError::Closed)) => return drain(socket).await,
+                        fed => fed?,
+                    }
+                }
+            }
         }
     }
 }
 
-/// Who is here.
-#[derive(Debug, Default)]
+/// Who is here: a hub of one channel that remembers nothing.
+#[derive(Debug)]
 pub(super) struct Room {
-    members: Mutex<Members>,
-}
-
-#[derive(Debug, Default)]
-struct Members {
-    next: u64,
-    outboxes: BTreeMap<u64, Arc<Outbox>>,
+    hub: Hub<Encoded>,
+    channel: ChannelName,
+    next: AtomicU64,
 }
 
 impl Room {
-    pub(super) fn join(self: &Arc<Self>, max_outbox_bytes: usize) -> Member {
-        let outbox = Arc::new(Outbox::new(max_outbox_bytes));
-        let mut members = lock(&self.members);
-        let id = members.next;
-        members.next += 1;
-        members.outboxes.insert(id, outbox.clone());
-        Member { id, outbox, room: self.clone() }
+    /// One in which so much may wait for each.
+    pub(super) fn new(max_outbox_bytes: usize) -> Self {
+        let settings = Settings {
+            history: HistoryLimits { count: 0, ..HistoryLimits::default() },
+            // A message has a limit of its own, --max-message-bytes, and so has a room: --max-connections.
+            max_publication_bytes: usize::MAX,
+            max_subscribers: usize::MAX,
+            ..Settings::default()
+        };
+        let limits = Limits { max_channels: 1, max_outbox_bytes, shards: 1, ..Limits::default() };
+        Self {
+            hub: Hub::new(Namespaces::new(settings), limits, 0),
+            channel: "chat".parse().expect("it is a name"),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// One more. The subscription fails only where there are more channels, or subscribers, than there can be here.
+    pub(super) fn join(self: &Arc<Self>) -> Member {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let own = Arc::new(openline_hub::Member::new(number.to_string(), ""));
+        let outbox = self.hub.outbox();
+        let subscribe = Subscribe { member: Some(own.clone()), hears_itself: false, ..Subscribe::default() };
+        let subscribed = self.hub.subscribe(&self.channel, &outbox, subscribe, Instant::now().into_std());
+        Member { own, outbox, room: self.clone(), _subscription: subscribed.ok().map(|one| one.subscription) }
     }
 }
 
 /// One who is here, until dropped.
 #[derive(Debug)]
 pub(crate) struct Member {
-    id: u64,
-    outbox: Arc<Outbox>,
+    own: Arc<openline_hub::Member>,
+    outbox: Arc<Outbox<Encoded>>,
     room: Arc<Room>,
+    _subscription: Option<Subscription<Encoded>>,
 }
 
 impl Member {
     /// Tells all the others.
-    fn say(&self, message: &Message) {
-        let shared = SharedMessage::new(message);
-        let mut members = lock(&self.room.members);
-        // Who overflows hears no more, and is not asked again.
-        members.outboxes.retain(|id, outbox| *id == self.id || outbox.put(&shared, message.len()));
+    fn say(&self, message: Message) {
+        let format = if message.as_text().is_some() { Format::Text } else { Format::Binary };
+        let draft = Draft { publisher: Some(self.own.clone()), ..Draft::new(format, message.into_bytes()) };
+        // Nothing that a room of one channel without a limit could refuse.
+        let _ = self.room.hub.publish(&self.room.channel, draft, Instant::now().into_std());
     }
-
-    /// Waits for what another one says.
-    async fn hear(&self) -> SharedMessage {
-        loop {
-            if let Some(message) = self.outbox.take() {
-                return message;
-            }
-            self.outbox.news.notified().await;
-        }
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        lock(&self.room.members).outboxes.remove(&self.id);
-    }
-}
-
-/// What one member has still to hear.
-#[derive(Debug)]
-struct Outbox {
-    max_bytes: usize,
-    waiting: Mutex<Waiting>,
-    news: Notify,
-    overflowed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    messages: VecDeque<(SharedMessage, usize)>,
-    bytes: usize,
-}
-
-/// What a message in an outbox costs beside its payload, so that empty ones are bounded as well.
-const MESSAGE_OVERHEAD_BYTES: usize = 64;
-
-impl Outbox {
-    fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, waiting: Mutex::default(), news: Notify::new(), overflowed: Notify::new() }
-    }
-
-    /// Whether there was room.
-    fn put(&self, message: &SharedMessage, payload_bytes: usize) -> bool {
-        let cost = payload_bytes + MESSAGE_OVERHEAD_BYTES;
-        let mut waiting = lock(&self.waiting);
-        // One message of any size always has room: its own limit is --max-message-bytes.
-        if !waiting.messages.is_empty() && waiting.bytes + cost > self.max_bytes {
-            *waiting = Waiting::default();
-            self.overflowed.notify_one();
-            return false;
-        }
-        waiting.bytes += cost;
-        waiting.messages.push_back((message.clone(), cost));
-        self.news.notify_one();
-        true
-    }
-
-    fn take(&self) -> Option<SharedMessage> {
-        let mut waiting = lock(&self.waiting);
-        let (message, cost) = waiting.messages.pop_front()?;
-        waiting.bytes -= cost;
-        Some(message)
-    }
-}
-
-/// Nothing in here panics half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -32,9 +32,16 @@ pub(crate) enum Socket {
 }
 
 /// What the lines of the demo share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Demo {
     room: Arc<chat::Room>,
+}
+
+impl Demo {
+    /// One in which so much may wait for each line.
+    pub(crate) fn new(max_outbox_bytes: usize) -> Self {
+        Self { room: Arc::new(chat::Room::new(max_outbox_bytes)) }
+    }
 }
 
 impl Socket {
@@ -67,7 +74,7 @@ impl Socket {
     pub(crate) fn enter(self, site: &Site) -> Place {
         match self {
             Self::Test => Place::Test,
-            Self::Chat => Place::Chat(site.demo.room.join(site.config.line.max_output_bytes)),
+            Self::Chat => Place::Chat(site.demo.room.join()),
             Self::Increment => Place::Increment,
         }
     }

@@ -13,7 +13,7 @@
 pub(crate) mod answer;
 pub(crate) mod channels;
 mod cors;
-mod encoded;
+pub(crate) mod encoded;
 mod json;
 pub(crate) mod permit;
 mod poll;
@@ -33,6 +33,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::channels::Channels;
+pub(crate) use self::encoded::Encoded;
 use self::permit::Guest;
 pub(crate) use self::target::{Target, TargetError};
 use crate::edge::answer::text;

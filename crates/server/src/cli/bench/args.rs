@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, ValueEnum};
 use openline::proto::handshake::{Origin, Subprotocol};
 
-use super::trust::Trust;
+use crate::cli::trust::Trust;
 use crate::cli::units;
 
 /// Put load on a WebSocket server, match every reply, and say how long each took

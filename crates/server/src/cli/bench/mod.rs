@@ -30,7 +30,6 @@ mod run;
 mod tally;
 mod text;
 mod troubles;
-mod trust;
 mod worker;
 
 use std::io::{self, Write};

@@ -9,6 +9,7 @@ use openline::{Client, ClientStream, Config, ConnectError, WebSocket};
 
 use super::args::{Args, Compression};
 use super::plan::Load;
+use crate::cli::trust;
 
 /// An open line.
 pub(super) type Line = WebSocket<ClientStream>;
@@ -52,8 +53,8 @@ impl Opener {
         if let Some(origin) = &args.origin {
             client = client.origin(&origin.to_string());
         }
-        if let Some(connector) = args.trust.connector(url).map_err(|error| error.to_string())? {
-            client = client.tls(connector);
+        if trust::is_needed(url) {
+            client = client.tls(args.trust.connector().map_err(|error| error.to_string())?);
         }
         Ok(Self { client, url: url.to_owned() })
     }

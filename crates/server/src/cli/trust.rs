@@ -1,4 +1,4 @@
-//! Which servers `wss` trusts, and how the load shows itself to them: the flags of `openline connect`.
+//! Which servers `wss` trusts, and who we say we are: flags of every command that connects, named as curl names them.
 
 use std::path::PathBuf;
 
@@ -33,14 +33,16 @@ pub(super) struct Trust {
 const TRUST: &str = "Trust (wss)";
 
 impl Trust {
-    /// For lines to this URL; the platform's roots are read only for those that need them.
+    /// Whether anything was said at all.
+    pub(super) fn says_something(&self) -> bool {
+        self.cacert.is_some() || self.cert.is_some() || self.fingerprint.is_some() || self.insecure
+    }
+
+    /// What the flags say together.
     ///
     /// # Errors
     /// What is wrong with a file.
-    pub(super) fn connector(&self, url: &str) -> Result<Option<Connector>, TlsError> {
-        if !url.starts_with("wss:") && !url.starts_with("https:") {
-            return Ok(None);
-        }
+    pub(super) fn connector(&self) -> Result<Connector, TlsError> {
         let mut tls = ClientTls::new().provider(provider());
         if let Some(path) = &self.cacert {
             let pem = std::fs::read(path)
@@ -56,6 +58,11 @@ impl Trust {
         if let Some(certificate) = &self.cert {
             tls = tls.identity(Identity::from_pem_files(certificate, self.key.as_ref().unwrap_or(certificate))?);
         }
-        tls.build().map(Some)
+        tls.build()
     }
+}
+
+/// Whether lines to this URL are over TLS: the platform's roots are read only for those that need them.
+pub(super) fn is_needed(url: &str) -> bool {
+    url.starts_with("wss:") || url.starts_with("https:")
 }
