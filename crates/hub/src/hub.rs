@@ -179,6 +179,7 @@ impl<E> Hub<E> {
             format: draft.format,
             data: draft.data,
             key: draft.key.map(Arc::from),
+            tags: draft.tags,
             publisher: draft.publisher,
             at: now,
             unix_ms: draft.unix_ms,

@@ -71,5 +71,5 @@ impl Idempotency {
 /// Tells drafts apart.
 pub(crate) fn digest(hasher: &RandomState, draft: &Draft<'_>) -> u64 {
     let data: &Bytes = &draft.data;
-    hasher.hash_one((draft.format, draft.key, data))
+    hasher.hash_one((draft.format, draft.key, &draft.tags, data))
 }

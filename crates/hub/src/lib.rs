@@ -47,6 +47,6 @@ pub use name::{ChannelName, NameError};
 pub use outbox::{Delivery, Outbox, TooSlow};
 pub use position::{Epoch, Position, PositionError};
 pub use presence::{Member, PresenceStats};
-pub use publication::{Draft, Format, Publication};
+pub use publication::{Draft, Format, Publication, Tags};
 pub use recovery::{Gap, Recovery, Window};
 pub use settings::{HistoryLimits, Namespaces, Overflow, Settings};

@@ -12,17 +12,24 @@ pub struct Member {
     pub user: Box<str>,
     /// What the client, or whoever let it in, wants others to know.
     pub info: Bytes,
+    /// The same about this one channel.
+    pub channel_info: Bytes,
 }
 
 impl Member {
     /// A member with nothing to know about it.
     pub fn new(client: impl Into<Box<str>>, user: impl Into<Box<str>>) -> Self {
-        Self { client: client.into(), user: user.into(), info: Bytes::new() }
+        Self { client: client.into(), user: user.into(), info: Bytes::new(), channel_info: Bytes::new() }
     }
 
     /// With something to know about it.
     pub fn with_info(self, info: impl Into<Bytes>) -> Self {
         Self { info: info.into(), ..self }
+    }
+
+    /// With something to know about it in this one channel.
+    pub fn with_channel_info(self, channel_info: impl Into<Bytes>) -> Self {
+        Self { channel_info: channel_info.into(), ..self }
     }
 }
 

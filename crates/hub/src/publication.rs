@@ -18,6 +18,9 @@ pub enum Format {
     Json,
 }
 
+/// Names and values, in their order.
+pub type Tags = Arc<[(Box<str>, Box<str>)]>;
+
 /// A message in a channel's sequence, shared by all who hear it.
 ///
 /// `E` is for whoever delivers it: a place to keep what it was encoded to, so that this is done once.
@@ -32,6 +35,8 @@ pub struct Publication<E = ()> {
     pub data: Bytes,
     /// What it is the newest state of, where only the newest counts.
     pub key: Option<Arc<str>>,
+    /// What else is said about it: names and values.
+    pub tags: Option<Tags>,
     /// Who published it, when that is known.
     pub publisher: Option<Arc<Member>>,
     /// When, in the time that was given to `publish`.
@@ -45,7 +50,9 @@ pub struct Publication<E = ()> {
 impl<E> Publication<E> {
     /// What it counts for against the limits of histories and outboxes, in bytes: its payload, and what surrounds it.
     pub fn cost(&self) -> usize {
-        self.data.len() + self.key.as_ref().map_or(0, |key| key.len()) + Self::SURROUNDINGS_BYTES
+        let tags = self.tags.iter().flat_map(|tags| tags.iter()).map(|(name, value)| name.len() + value.len() + 32);
+        let key = self.key.as_ref().map_or(0, |key| key.len());
+        self.data.len() + key + tags.sum::<usize>() + Self::SURROUNDINGS_BYTES
     }
 
     /// So that a million empty publications are not free.
@@ -61,6 +68,8 @@ pub struct Draft<'a> {
     pub data: Bytes,
     /// What it is the newest state of: see [`Overflow::LatestPerKey`](crate::Overflow::LatestPerKey).
     pub key: Option<&'a str>,
+    /// What else is said about it.
+    pub tags: Option<Tags>,
     /// Two publications with the same idempotency key within a while are one: the second does nothing.
     pub idempotency_key: Option<&'a str>,
     /// Who publishes.
@@ -72,7 +81,7 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// Of bytes alone.
     pub fn new(format: Format, data: impl Into<Bytes>) -> Self {
-        Self { format, data: data.into(), key: None, idempotency_key: None, publisher: None, unix_ms: 0 }
+        Self { format, data: data.into(), key: None, tags: None, idempotency_key: None, publisher: None, unix_ms: 0 }
     }
 
     /// Of text alone.

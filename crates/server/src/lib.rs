@@ -5,13 +5,15 @@
 //!                             │
 //!   listen: accept ─▶ edge: one connection ─┬─▶ hyper: the page, and refusals
 //!                        │                  ├─▶ demo: /test, /chat, /increment, on `openline::WebSocket`
-//!                        │                  └─▶ doors: /c/<channel>, by WebSocket, event stream, polling or POST
+//!                        │                  ├─▶ doors: /c/<channel>, by WebSocket, event stream, polling or POST
+//!                        │                  └─▶ session: /connection/…, many channels on one line
 //!                        ▼
 //!                     knock: who may
 //! ```
 //!
 //! See [`Server`] for an example.
 
+mod api;
 pub mod cli;
 mod config;
 mod connections;
@@ -19,12 +21,16 @@ mod demo;
 mod doors;
 mod edge;
 pub mod exit;
+mod hooks;
+mod identity;
 pub mod knock;
 mod lines;
 mod listen;
+mod outbound;
 mod rights;
 mod routes;
 mod server;
+mod session;
 mod shutdown;
 mod site;
 mod tls;
@@ -35,9 +41,12 @@ pub use openline_hub as hub;
 pub use config::values::Secret;
 pub use config::{Config, Listen, Network, Proxies};
 pub use edge::visitor::ClientAddress;
+pub use hooks::{Hook, HookSettings};
+pub use identity::{KeyError, TokenAlgorithm, TokenKey, TokenSettings};
 pub use lines::Lines;
 pub use listen::BindError;
 pub use rights::{Act, Identity, Policies, Policy, Rights, Who};
 pub use server::{Server, StartError};
+pub use session::SessionSettings;
 pub use shutdown::{Farewell, Order};
 pub use tls::{Certificates, ClientCertificate, Tls};

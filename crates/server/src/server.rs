@@ -64,7 +64,11 @@ impl Server {
             let address = listener.local_addr().map_err(StartError::Io)?;
             listeners.push((listener, address));
         }
-        Ok(Self { listeners, site: Site::new(config, acceptor), fingerprint })
+        Ok(Self {
+            listeners,
+            site: Site::new(config, acceptor).map_err(|error| StartError::Io(io::Error::other(error)))?,
+            fingerprint,
+        })
     }
 
     /// Whether somebody may come to every address that it listens on.
@@ -113,7 +117,9 @@ impl Server {
             tokio::spawn(listening.clone().run_until_cancelled_owned(follow));
         }
         let swept = site.clone();
-        tokio::spawn(sweeping.run_until_cancelled_owned(async move { swept.channels.sweep().await }));
+        tokio::spawn(sweeping.clone().run_until_cancelled_owned(async move { swept.channels.sweep().await }));
+        let following = site.clone();
+        tokio::spawn(sweeping.run_until_cancelled_owned(async move { following.realm.tokens.follow().await }));
         let _stop_listening = listening.clone().drop_guard();
 
         let order = order.await;

@@ -16,6 +16,7 @@ use crate::edge::{answer, path};
 use crate::knock::proxy_header;
 use crate::lines::Lines;
 use crate::routes::Endpoint;
+use crate::session::Realm;
 
 /// Newcomers over the cap that are told so at the same time. More than these are dropped without a word: a refusal holds
 /// a file descriptor, too.
@@ -31,6 +32,8 @@ pub(crate) struct Site {
     /// With TLS, what accepts it.
     pub(crate) tls: Option<Acceptor>,
     pub(crate) channels: Channels,
+    /// What sessions share.
+    pub(crate) realm: Arc<Realm>,
     /// One permit per connection.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) refusals: Arc<Semaphore>,
@@ -39,8 +42,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(config: Config, tls: Option<Acceptor>) -> Arc<Self> {
-        Arc::new(Self {
+    /// # Errors
+    /// The system has no trust store.
+    pub(crate) fn new(config: Config, tls: Option<Acceptor>) -> Result<Arc<Self>, String> {
+        let (sessions, tokens, hooks) = (config.sessions.clone(), config.tokens.clone(), config.hooks.clone());
+        let realm = Realm::new(sessions, tokens, hooks, &config.line)?;
+        Ok(Arc::new(Self {
+            realm,
             lines: Lines::new(),
             demo: Demo::new(config.line.max_output_bytes),
             tls,
@@ -50,7 +58,7 @@ impl Site {
             closing: CancellationToken::new(),
             line: Arc::new(config.line.clone()),
             config,
-        })
+        }))
     }
 
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?

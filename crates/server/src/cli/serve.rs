@@ -17,6 +17,7 @@ use super::units::{self, Maybe};
 use super::{fail, say};
 use crate::config::flags::FLAGS;
 use crate::config::load::{self, Loaded, Said};
+use crate::config::values::Secret;
 use crate::config::{Listen, Network};
 use crate::exit::Exit;
 use crate::lines::Lines;
@@ -246,7 +247,7 @@ pub(super) fn threads(loaded: &Loaded) -> usize {
 }
 
 pub(super) async fn run(loaded: Loaded) -> Exit {
-    let Loaded { config, file, warnings, .. } = loaded;
+    let Loaded { mut config, file, warnings, .. } = loaded;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -258,6 +259,9 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
         Ok(signals) => signals,
         Err(error) => return fail(Exit::Failure, format_args!("cannot wait for signals: {error}")),
     };
+    // Even the demo has a key: nobody publishes to everybody by accident.
+    let demo_key = (config.demo && config.api_keys.is_empty()).then(crate::api::random);
+    config.api_keys.extend(demo_key.clone());
     let is_tls = config.tls.is_some();
     let named = config.knock.hosts.first().map(|host| host.name().to_owned());
     let is_demo = config.demo;
@@ -274,7 +278,7 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
     };
     // Whoever started us may have stopped reading: that is no reason not to serve.
     let tls = is_tls.then(|| server.fingerprint());
-    let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo);
+    let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo, demo_key.as_ref().map(Secret::expose));
     let lines = server.lines();
     let farewell = server.serve(first_order(signals, lines)).await;
     if farewell.dropped > 0 {
@@ -308,6 +312,7 @@ fn announce(
     named: Option<&str>,
     tls: Option<Option<Fingerprint>>,
     is_demo: bool,
+    key: Option<&str>,
 ) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let s = if tls.is_some() { "s" } else { "" };
@@ -342,17 +347,25 @@ fn announce(
   /chat       everyone hears everyone else          (subprotocol chat, or none)
   /increment  counts, 20 times a second             (subprotocol dumb-increment-protocol)
   /c/NAME     a channel: what is posted there, everyone hears who listens
+  /connection/websocket, /connection/http_stream, /connection/sse
+              many channels on one line, for Centrifuge clients
+  /api        for backends
 
 {title}What to try{title:#}
   {command}http{s}://{at}{command:#}  in a browser
   {command}openline connect ws{s}://{at}/test{trust}{command:#}  and type
   {command}openline connect ws{s}://{at}/chat{trust}{command:#}  in two terminals
   {command}openline connect ws{s}://{at}/c/news{trust}{command:#}  and then
-  {command}curl{insecurely} -d Hello http{s}://{at}/c/news{command:#}
-
-Ctrl-C ends it.
-"
+  {command}curl{insecurely} -d Hello http{s}://{at}/c/news{command:#}"
     )?;
+    if let Some(key) = key {
+        let data = r#"{"channel":"news","data":"Hello"}"#;
+        writeln!(
+            out,
+            "  {command}curl{insecurely} -H 'X-API-Key: {key}' -d '{data}' http{s}://{at}/api/publish{command:#}"
+        )?;
+    }
+    writeln!(out, "\nCtrl-C ends it.\n")?;
     out.flush()
 }
 

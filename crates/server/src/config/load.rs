@@ -110,7 +110,9 @@ fn read(path: &Path) -> Result<String, Wrong> {
 /// What is so without a file, on this machine alone: everything that there is to try.
 fn demo() -> Node {
     let mut tree = Node::table(Source::Demo);
-    for path in [&["server", "demo"][..], &["server", "any_namespace"]] {
+    for path in
+        [&["server", "demo"][..], &["server", "any_namespace"], &["channels", "presence"], &["client", "anonymous"]]
+    {
         tree.set(path, Node::scalar(Source::Demo, true));
     }
     for act in ["subscribe", "publish", "history", "presence", "delete"] {

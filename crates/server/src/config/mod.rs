@@ -25,11 +25,14 @@ use std::time::Duration;
 
 use openline::deflate::Deflate;
 use openline::http1::HeadLimits;
-use openline_hub::Namespaces;
+use openline_hub::{Namespaces, Settings};
 
 use self::values::Secret;
+use crate::hooks::HookSettings;
+use crate::identity::TokenSettings;
 use crate::knock::Knock;
 use crate::rights::{Policies, Policy};
+use crate::session::SessionSettings;
 use crate::tls::Tls;
 
 /// Everything that `openline serve` can be told.
@@ -62,6 +65,12 @@ pub struct Config {
     pub api_keys: Vec<Secret>,
     /// How many channels there may be, and what may wait in them.
     pub channels: openline_hub::Limits,
+    /// How sessions are served.
+    pub sessions: SessionSettings,
+    /// Which tokens are believed.
+    pub tokens: TokenSettings,
+    /// What a backend is asked about.
+    pub hooks: HookSettings,
     /// At the end, closing handshakes are waited for this long. Default 10 s: twice what a live peer is given for one.
     pub shutdown_timeout: Duration,
     /// A drain spreads its closes over this time. Default none: everybody at once.
@@ -80,10 +89,13 @@ impl Default for Config {
             head: HeadLimits::default(),
             line: openline::Config::default(),
             deflate: Some(Deflate::default()),
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::new(Settings { presence: true, ..Settings::default() }),
             policies: Policies::new(Policy::open()),
             api_keys: Vec::new(),
             channels: openline_hub::Limits::default(),
+            sessions: SessionSettings::default(),
+            tokens: TokenSettings::default(),
+            hooks: HookSettings::default(),
             shutdown_timeout: Duration::from_secs(10),
             drain_window: Duration::ZERO,
         }

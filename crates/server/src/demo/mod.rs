@@ -20,8 +20,8 @@ use crate::lines::Line;
 use crate::site::Site;
 
 /// What a 404 and the start of the program say.
-pub(crate) const OVERVIEW: &str =
-    "There are / (a page), for WebSockets /test, /chat and /increment, and channels at /c/NAME.";
+pub(crate) const OVERVIEW: &str = "There are / (a page), for WebSockets /test, /chat and /increment, channels at /c/NAME, and for clients and backends \
+     of many channels /connection/websocket and /api.";
 
 /// What speaks WebSocket.
 #[derive(Clone, Copy, Debug)]

@@ -11,11 +11,13 @@ use tokio::time::sleep;
 
 use super::encoded::Encoded;
 use crate::config::Config;
+use crate::rights::{Act, Identity, Policies};
 
 /// All channels.
 #[derive(Debug)]
 pub(crate) struct Channels {
     hub: Hub<Encoded>,
+    policies: Policies,
 }
 
 /// A shard of the hub is swept this often: with 64 of them, all of them every 6 s.
@@ -25,7 +27,8 @@ impl Channels {
     pub(crate) fn new(config: &Config) -> Self {
         // An epoch must be one that no earlier life of the server had: the hasher's keys are the system's entropy.
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SystemTime::now());
-        Self { hub: Hub::new(config.namespaces.clone(), config.channels.clone(), seed) }
+        let hub = Hub::new(config.namespaces.clone(), config.channels.clone(), seed);
+        Self { hub, policies: config.policies.clone() }
     }
 
     /// Forgets what is too old, for ever.
@@ -34,6 +37,29 @@ impl Channels {
         loop {
             shard = if self.hub.sweep(shard, now()) { shard + 1 } else { 0 };
             sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn hub(&self) -> &Hub<Encoded> {
+        &self.hub
+    }
+
+    /// Whether somebody may do something with a channel.
+    pub(crate) fn allows(&self, act: Act, channel: &ChannelName, identity: &Identity) -> bool {
+        self.is_within(channel, identity) && self.policies.of(channel).rights.allow(act, identity)
+    }
+
+    /// Whether a client hears what it publishes itself.
+    pub(crate) fn hears_itself(&self, channel: &ChannelName) -> bool {
+        self.policies.of(channel).hears_itself
+    }
+
+    /// A channel with a `#` is for the users that are named behind it, separated by commas, and for nobody else.
+    pub(crate) fn is_within(&self, channel: &ChannelName, identity: &Identity) -> bool {
+        match channel.as_str().split_once('#') {
+            None => true,
+            Some((_, users)) => identity.user().is_some_and(|user| users.split(',').any(|named| named == user)),
         }
     }
 

@@ -10,17 +10,17 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use super::{Body, METHODS, full};
 
 /// Where a request came from, which was let in already.
-pub(super) struct Cross {
+pub(crate) struct Cross {
     origin: Option<HeaderValue>,
 }
 
 impl Cross {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self { origin: headers.get(ORIGIN).cloned() }
     }
 
     /// Lets a page of that origin read the answer. Caches must not give it to another one's.
-    pub(super) fn allow(self, mut response: Response<Body>) -> Response<Body> {
+    pub(crate) fn allow(self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("Origin"));
         if let Some(origin) = self.origin {
@@ -32,7 +32,7 @@ impl Cross {
 }
 
 /// What a browser asks before it lets another origin's page send something.
-pub(super) fn preflight() -> Response<Body> {
+pub(crate) fn preflight() -> Response<Body> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();

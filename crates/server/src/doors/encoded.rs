@@ -8,6 +8,7 @@ use openline::proto::SharedMessage;
 use openline_hub::{ChannelName, Epoch, Format, Position, Publication};
 
 use super::json;
+use crate::session::Pushes;
 
 /// The forms of a publication that somebody has asked for.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Encoded {
     object: OnceLock<Bytes>,
     object_message: OnceLock<SharedMessage>,
     event: OnceLock<Bytes>,
+    /// As sessions hear it; boxed, as many are heard by none.
+    pub(crate) pushes: OnceLock<Box<Pushes>>,
 }
 
 /// A WebSocket message: the payload as it is.

@@ -12,7 +12,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod channels;
-mod cors;
+pub(crate) mod cors;
 pub(crate) mod encoded;
 mod json;
 pub(crate) mod permit;

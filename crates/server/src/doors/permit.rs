@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::values::Secret;
 use crate::edge::answer::text;
+use crate::identity::{Carried, TokenError};
 use crate::rights::{Act, Identity, Who};
 use crate::site::Site;
 
@@ -32,7 +33,8 @@ impl Guest {
     /// # Errors
     /// 401: they show a key that is none.
     pub(crate) fn of<B>(request: &Request<B>, site: &Site) -> Result<Self, Box<Response<Bytes>>> {
-        let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+        let carried = identified(request, site)?;
+        let identity = request.extensions().get::<Identity>().cloned().or(carried).unwrap_or_default();
         let is_backend = match shown_key(request.headers()) {
             // Where there are no keys, what looks like one is for somebody else.
             Some(shown) if !site.config.api_keys.is_empty() => {
@@ -51,7 +53,7 @@ impl Guest {
     pub(crate) fn may(&self, act: Act, channel: &ChannelName, site: &Site) -> bool {
         // Backends say things. What they hear, they hear by the same rights as everybody.
         let is_theirs = self.is_backend && matches!(act, Act::Publish | Act::Delete);
-        is_theirs || site.config.policies.of(channel).rights.allow(act, &self.identity)
+        is_theirs || site.channels.allows(act, channel, &self.identity)
     }
 
     /// Lets them pass if they may.
@@ -78,6 +80,44 @@ impl Guest {
             let user = self.identity.user().unwrap_or_default();
             Arc::new(Member::new(client_name(), user))
         })
+    }
+}
+
+/// Who a request says it is from, if tokens are believed here.
+fn identified<B>(request: &Request<B>, site: &Site) -> Result<Option<Identity>, Box<Response<Bytes>>> {
+    let context = site.realm.context(&site.channels);
+    let cookie = site.config.tokens.cookie.as_deref();
+    let token = match Carried::by(request, cookie, &site.realm.tickets, context.now)? {
+        Carried::Nothing => return Ok(None),
+        Carried::Admission(admission) => return Ok(Some(admission.identity)),
+        Carried::Token(token) => token,
+    };
+    // What has no dots is a key, or nothing of ours.
+    if !site.realm.tokens.are_believed() || !token.contains('.') {
+        return Ok(None);
+    }
+    match site.realm.tokens.connection(&token, context.unix_ms / 1000, context.now) {
+        Ok(admission) => Ok(Some(admission.identity)),
+        Err(error) => {
+            if error == TokenError::UnknownKey {
+                // For the next time: this request does not wait.
+                let realm = site.realm.clone();
+                tokio::spawn(async move { realm.tokens.fetch().await });
+            }
+            let mut refusal = text(
+                StatusCode::UNAUTHORIZED,
+                match error {
+                    TokenError::Expired => "This token has expired: come with a new one.",
+                    TokenError::UnknownKey | TokenError::Unavailable => {
+                        "The key of this token is not known. Try again."
+                    }
+                    TokenError::Invalid(_) => "This token is not one that is believed here.",
+                },
+            );
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            refusal.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            Err(Box::new(refusal))
+        }
     }
 }
 
@@ -172,7 +212,7 @@ mod tests {
                 };
                 *place = who.clone();
                 let policies = Policies::new(Policy { rights, ..Policy::default() });
-                let site = Site::new(Config { policies, ..Config::default() }, None);
+                let site = Site::new(Config { policies, ..Config::default() }, None).unwrap();
                 let request = Request::builder().extension(identity.clone()).body(()).unwrap();
                 let guest = Guest::of(&request, &site).unwrap();
                 for act in ACTS {

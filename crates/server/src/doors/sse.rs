@@ -59,7 +59,7 @@ fn some_time() -> u64 {
     1 + std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) % RETURN_WITHIN_MS
 }
 
-fn described(headers: &mut HeaderMap) {
+pub(crate) fn described(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // Neither kept, nor held back: nginx buffers answers unless they say this.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::answer;
 use super::guard::HeadGuard;
 use super::visitor::{Visitor, introduce};
+use crate::api;
 use crate::doors::{self, Body, Target};
 use crate::routes::Endpoint;
+use crate::session::{self, Transport};
 use crate::site::Site;
 
 /// hyper's smallest allowed buffer is 8 KiB. A head that we let pass must fit as well.
@@ -69,6 +71,8 @@ pub(super) fn respond<'a>(
         match decided {
             Decided::Answer(answer) => doors::full(*answer),
             Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await,
+            Decided::Session(request, transport) => session::respond(*request, transport, site, gone).await,
+            Decided::Api(request, method) => doors::full(api::respond(*request, &method, site).await),
         }
     }
 }
@@ -77,6 +81,9 @@ pub(super) fn respond<'a>(
 enum Decided {
     Answer(Box<Response<Bytes>>),
     Channels(Box<Request<Incoming>>, Target),
+    /// A stream; or `None`, commands beside one.
+    Session(Box<Request<Incoming>>, Option<Transport>),
+    Api(Box<Request<Incoming>>, Box<str>),
 }
 
 /// At once, and dropping the request if nobody reads its body: so hyper knows, when it writes the answer, that the body will
@@ -88,6 +95,13 @@ fn decide(request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided
     };
     Decided::Answer(Box::new(match (endpoint, request.method()) {
         (Endpoint::Channels(target), _) => return Decided::Channels(Box::new(request), target),
+        (Endpoint::Session(Transport::WebSocket), &Method::GET | &Method::HEAD) => {
+            answer::upgrade_required(request.uri().path())
+        }
+        (Endpoint::Session(Transport::WebSocket), _) => answer::method_not_allowed("GET"),
+        (Endpoint::Session(transport), _) => return Decided::Session(Box::new(request), Some(transport)),
+        (Endpoint::Api(method), _) => return Decided::Api(Box::new(request), method),
+        (Endpoint::Beside, _) => return Decided::Session(Box::new(request), None),
         (Endpoint::Page(asset), &Method::GET | &Method::HEAD) => asset.respond(request.headers()),
         (Endpoint::Page(_), _) => answer::method_not_allowed("GET, HEAD"),
         (Endpoint::Demo(_), &Method::GET | &Method::HEAD) => answer::upgrade_required(request.uri().path()),

@@ -20,6 +20,7 @@ use crate::demo::Place;
 use crate::doors::websocket::Visit;
 use crate::lines::{Goodbye, Line};
 use crate::routes::Endpoint;
+use crate::session::{self, Transport};
 use crate::site::Site;
 
 /// Judges and answers the request; `None`: it was refused. `leftover`: what the peer sent behind the head, already frames.
@@ -43,7 +44,11 @@ where
     let line = site.lines.open();
     stream.write_all(&response).await?;
     stream.flush().await?; // TLS may hold some of it back
-    let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, site.line.clone());
+    let limits = match guest {
+        Guest::Session(_) => site.realm.line.clone(),
+        _ => site.line.clone(),
+    };
+    let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, limits);
     let Visitor { peer, certificate, .. } = visitor;
     match certificate {
         Some(own) => tracing::debug!(%peer, %client, certificate = %own.fingerprint(), "a line opened"),
@@ -52,11 +57,17 @@ where
     Ok(Some(match guest {
         Guest::Demo(place) => place.serve(socket, line, peer),
         Guest::Channels(visit) => serve(socket, line, peer, (visit, site)),
+        Guest::Session(connection) => serve(socket, line, peer, connection),
     }))
 }
 
 /// What has a line.
 pub(crate) trait Serve<S> {
+    /// What it says when the server ends, if it has words of its own.
+    fn goodbye(&self) -> Option<Goodbye> {
+        None
+    }
+
     /// Serves an open line until it ends.
     fn serve(self, socket: &mut WebSocket<S>) -> impl Future<Output = Result<(), Error>> + Send;
 }
@@ -72,6 +83,7 @@ pub(crate) fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let own = endpoint.goodbye();
     Box::pin(async move {
         let ended = {
             let mut serving = pin!(endpoint.serve(&mut socket));
@@ -84,7 +96,10 @@ where
         };
         let ended = match ended {
             Ok(ended) => ended,
-            Err(Goodbye { code, reason }) => socket.close(code, reason).await.map(drop),
+            Err(goodbye) => {
+                let Goodbye { code, reason } = own.unwrap_or(goodbye);
+                socket.close(code, reason).await.map(drop)
+            }
         };
         match ended {
             Ok(()) => tracing::debug!(%peer, "the line closed"),
@@ -100,11 +115,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for (Box<Visit>, Arc<Sit
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Box<session::websocket::Connection> {
+    fn goodbye(&self) -> Option<Goodbye> {
+        Some(session::websocket::goodbye())
+    }
+
+    async fn serve(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+        self.run(socket).await
+    }
+}
+
 /// Whoever has a line, by what it came for.
 #[derive(Debug)]
 enum Guest {
     Demo(Place),
     Channels(Box<Visit>),
+    Session(Box<session::websocket::Connection>),
 }
 
 /// Lets a guest in, with the head of the response and what was agreed on. It has its place before the handshake is
@@ -112,7 +138,7 @@ enum Guest {
 fn decide(
     request: &Request<()>,
     visitor: &Visitor,
-    site: &Site,
+    site: &Arc<Site>,
 ) -> Result<(Guest, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
     let endpoint = site.admit(request, visitor)?;
@@ -125,6 +151,14 @@ fn decide(
             (offer, acceptance)
         }
         Endpoint::Channels(_) => (read()?, Acceptance::default()),
+        Endpoint::Session(Transport::WebSocket) => {
+            let offer = read()?;
+            let acceptance = session::websocket::accept(&offer);
+            (offer, acceptance)
+        }
+        Endpoint::Session(_) | Endpoint::Beside | Endpoint::Api(_) => {
+            return Err(Box::new(answer::not_found(request.uri().path(), site.config.demo)));
+        }
     };
     let acceptance = Acceptance { deflate: site.config.deflate.clone(), ..acceptance };
     let (mut response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
@@ -135,7 +169,12 @@ fn decide(
             response = visit.announce(response);
             Guest::Channels(Box::new(visit))
         }
-        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path(), true))),
+        Endpoint::Session(_) => {
+            Guest::Session(Box::new(session::websocket::Connection::begin(request, &acceptance, site)?))
+        }
+        Endpoint::Page(_) | Endpoint::Beside | Endpoint::Api(_) => {
+            return Err(Box::new(answer::not_found(request.uri().path(), site.config.demo)));
+        }
     };
     Ok((guest, http1::encode_response(&response), negotiated))
 }

@@ -4,8 +4,11 @@
 //! and why its default is what it is.
 
 mod api;
+mod auth;
 mod channels;
+mod client;
 mod compression;
+mod hooks;
 mod limits;
 mod proxies;
 mod server;
@@ -44,6 +47,12 @@ pub(crate) struct File {
     pub(crate) namespaces: BTreeMap<String, Channels>,
     /// Keys of backends.
     pub(crate) api: api::Api,
+    /// Tokens, by which clients say who they are.
+    pub(crate) auth: auth::Auth,
+    /// Sessions of the Centrifuge protocol, at `/connection/…`.
+    pub(crate) client: client::Client,
+    /// What a backend is asked about: see docs/centrifuge.md.
+    pub(crate) hooks: hooks::Hooks,
     /// Compression of messages (RFC 7692), for clients that offer it.
     pub(crate) compression: compression::Compression,
     /// How much of everything there may be.
@@ -88,6 +97,9 @@ impl File {
         if !self.server.any_namespace {
             namespaces = namespaces.closed();
         }
+        let tokens = self.auth.read(&mut wrong);
+        let sessions = self.client.read(&mut wrong);
+        let hooks = self.hooks.read(&mut wrong);
         let config = Config {
             listen: self.server.listen.iter().map(|address| address.0).collect(),
             knock: Knock {
@@ -127,6 +139,9 @@ impl File {
                 ..openline_hub::Limits::default()
             },
             api_keys: self.api.keys,
+            sessions,
+            tokens,
+            hooks,
             shutdown_timeout: self.times.shutdown_timeout.0,
             drain_window: self.times.drain_window.0,
         };

@@ -1,0 +1,129 @@
+// A server, lines to it that can be cut and stalled, and clients of the `centrifuge` package, as it is published.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+
+import { Centrifuge } from 'centrifuge';
+import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
+import { EventSource } from 'eventsource';
+import WebSocket from 'ws';
+
+const OPENLINE = process.env.OPENLINE ?? 'openline';
+
+/** Starts `openline serve`; resolves to its address and its API key once it has printed them. */
+export async function serve(...args) {
+  const child = spawn(OPENLINE, ['serve', '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.setEncoding('utf8');
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    said += chunk;
+    const port = /127\.0\.0\.1:(\d+)\s/.exec(said);
+    const key = /X-API-Key: ([0-9a-f]+)/.exec(said);
+    if (port && (key || args.includes('--config'))) {
+      child.stdout.resume(); // so that it never waits for a reader
+      return { port: Number(port[1]), key: key?.[1], end: () => child.kill('SIGKILL') };
+    }
+  }
+  throw new Error(`openline serve printed no address, but: ${said}`);
+}
+
+/** Stands between client and server: what passes can be cut, or stopped. */
+export async function between(port) {
+  const pairs = new Set();
+  const server = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    const pair = { near, far };
+    pairs.add(pair);
+    near.pipe(far).pipe(near);
+    const end = () => {
+      pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.on('error', end).on('close', end);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: server.address().port,
+    cut: () => pairs.forEach(({ near, far }) => (near.resetAndDestroy(), far.resetAndDestroy())),
+    stall: () => pairs.forEach(({ near, far }) => (far.unpipe(near), far.pause())),
+    flow: () => pairs.forEach(({ near, far }) => (far.pipe(near), far.resume())),
+    end: () => (server.close(), pairs.forEach(({ near, far }) => (near.destroy(), far.destroy()))),
+  };
+}
+
+/** The three ways to carry a session. */
+export const TRANSPORTS = ['websocket', 'http_stream', 'sse'];
+
+const clients = new Set();
+
+/** A client of the package; `transport` may be `protobuf`, too, which is a WebSocket. */
+export function client(port, transport = 'websocket', options = {}) {
+  const binary = transport === 'protobuf';
+  const common = {
+    websocket: WebSocket,
+    eventsource: EventSource,
+    fetch,
+    readableStream: ReadableStream,
+    emulationEndpoint: `http://127.0.0.1:${port}/emulation`,
+    minReconnectDelay: 20,
+    maxReconnectDelay: 200,
+    ...options,
+  };
+  const kind = binary ? 'websocket' : transport;
+  const scheme = kind === 'websocket' ? 'ws' : 'http';
+  const endpoint = `${scheme}://127.0.0.1:${port}/connection/${kind}`;
+  const Client = binary ? CentrifugeProtobuf : Centrifuge;
+  const made = new Client([{ transport: kind, endpoint }], common);
+  clients.add(made);
+  return made;
+}
+
+export function endClients() {
+  clients.forEach((one) => one.disconnect());
+  clients.clear();
+}
+
+/** Resolves to what the next event of this name carries. */
+export const event = (emitter, name) => new Promise((resolve) => emitter.once(name, resolve));
+
+/** Everything that an event carries, and waiting for the n-th. */
+export function gather(emitter, name) {
+  const seen = [];
+  let wake = () => {};
+  emitter.on(name, (context) => {
+    seen.push(context);
+    wake();
+  });
+  seen.count = async (n) => {
+    while (seen.length < n) await new Promise((resolve) => (wake = resolve));
+    return seen;
+  };
+  return seen;
+}
+
+/** Connected, with what the server said. */
+export async function connected(one) {
+  const context = event(one, 'connected');
+  one.connect();
+  return context;
+}
+
+/** Subscribed, with what the server said. */
+export async function subscribed(sub) {
+  const context = event(sub, 'subscribed');
+  sub.subscribe();
+  return context;
+}
+
+/** A request of the server's API. */
+export async function api({ port, key }, method, body = {}) {
+  const response = await fetch(`http://127.0.0.1:${port}/api/${method}`, {
+    method: 'POST',
+    headers: { 'X-API-Key': key, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, ...(await response.json()) };
+}
