@@ -223,4 +223,32 @@ mod tests {
             }
         }
     }
+
+    /// A channel with users in its name is theirs, at every door and for every act, whatever its namespace allows.
+    #[test]
+    fn channels_of_users_are_for_those_users() {
+        let site = Site::new(Config::default(), None).unwrap();
+        for (channel, user, may) in [
+            ("news", None, true),
+            ("#ann", Some("ann"), true),
+            ("#ann", Some("eve"), false),
+            ("#ann", None, false),
+            ("chat:#ann,bob", Some("bob"), true),
+            ("chat:#ann,bob", Some("an"), false),
+            ("chat:talk#ann", Some("ann"), true),
+            ("chat:talk#ann", Some("talk"), false),
+            ("#", None, false),
+            ("#", Some(""), false),
+        ] {
+            let identity =
+                user.filter(|user| !user.is_empty()).map_or(Identity::Anonymous, |name| Identity::User(name.into()));
+            let request = Request::builder().extension(identity.clone()).body(()).unwrap();
+            let guest = Guest::of(&request, &site).unwrap();
+            let channel: ChannelName = channel.parse().unwrap();
+            for act in [Act::Subscribe, Act::Publish, Act::History, Act::Presence, Act::Delete] {
+                assert_eq!(guest.may(act, &channel, &site), may, "{channel} {user:?} {act:?}");
+                assert_eq!(site.channels.allows(act, &channel, &identity), may, "{channel} {user:?} {act:?}");
+            }
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) mod session;
 pub(crate) mod sessions;
 mod settings;
 pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 pub(crate) mod websocket;
 pub(crate) mod wire;
 

@@ -1163,5 +1163,6 @@ pub(crate) fn past(
 
 /// Until a time of day, in whole seconds; at least one, as 0 is never.
 fn seconds_until(unix_seconds: u64, context: Context<'_>) -> u32 {
-    u32::try_from(unix_seconds.saturating_sub(context.unix())).unwrap_or(u32::MAX).max(1)
+    let left_ms = unix_seconds.saturating_mul(1000).saturating_sub(context.unix_ms);
+    u32::try_from(left_ms / 1000).unwrap_or(u32::MAX).max(1)
 }
