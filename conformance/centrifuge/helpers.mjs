@@ -48,8 +48,12 @@ export async function between(port) {
   return {
     port: server.address().port,
     cut: () => pairs.forEach(({ near, far }) => (near.resetAndDestroy(), far.resetAndDestroy())),
-    stall: () => pairs.forEach(({ near, far }) => (far.unpipe(near), far.pause())),
-    flow: () => pairs.forEach(({ near, far }) => (far.pipe(near), far.resume())),
+    stall: () => pairs.forEach((pair) => ((pair.stalled = true), pair.far.unpipe(pair.near), pair.far.pause())),
+    flow: () =>
+      pairs.forEach((pair) => {
+        if (pair.stalled) pair.far.pipe(pair.near); // a second pipe would say everything twice
+        pair.stalled = false;
+      }),
     end: () => (server.close(), pairs.forEach(({ near, far }) => (near.destroy(), far.destroy()))),
   };
 }

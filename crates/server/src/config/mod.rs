@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use openline::deflate::Deflate;
 use openline::http1::HeadLimits;
-use openline_hub::{Namespaces, Settings};
+use openline_hub::Namespaces;
 
 use self::values::Secret;
 use crate::hooks::HookSettings;
@@ -89,7 +89,7 @@ impl Default for Config {
             head: HeadLimits::default(),
             line: openline::Config::default(),
             deflate: Some(Deflate::default()),
-            namespaces: Namespaces::new(Settings { presence: true, ..Settings::default() }),
+            namespaces: Namespaces::default(),
             policies: Policies::new(Policy::open()),
             api_keys: Vec::new(),
             channels: openline_hub::Limits::default(),

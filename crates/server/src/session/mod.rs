@@ -18,6 +18,7 @@ pub(crate) mod session;
 pub(crate) mod sessions;
 mod settings;
 pub(crate) mod stream;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 pub(crate) mod websocket;

@@ -23,12 +23,12 @@ use openline_hub::{
 };
 use serde_json::json;
 use serde_json::value::RawValue;
-use slab::Slab;
 
 use super::Realm;
 use super::codes::{Disconnect, Refused, Unsubscribed};
 use super::push;
 use super::sessions::{Admitted, Id, Mailbox, Order};
+use super::subscriptions::Subscriptions;
 use super::wire::{self, Command, Encoding, Push, Reply};
 use crate::doors::Channels;
 use crate::doors::encoded::Encoded;
@@ -165,7 +165,7 @@ pub(crate) struct Session {
     outbox: Arc<Outbox<Encoded>>,
     mailbox: Arc<Mailbox>,
     /// By tag.
-    subs: Slab<Sub>,
+    subs: Subscriptions<Sub>,
     /// The first of the subscriptions to expire.
     subs_expire: Option<Instant>,
     ping: Ping,
@@ -260,7 +260,7 @@ impl Session {
             more,
             outbox: context.channels.outbox(),
             mailbox,
-            subs: Slab::new(),
+            subs: Subscriptions::new(),
             subs_expire: None,
             ping: Ping::Off,
             expires: None,
@@ -802,7 +802,7 @@ impl Session {
         let hears_itself = context.channels.hears_itself(channel);
         let member = (is_present || !hears_itself).then(|| self.member(&admitted.info));
         let hears_members = settings.presence && admitted.join_leave.unwrap_or(false);
-        let tag = self.subs.vacant_key();
+        let tag = self.subs.vacant();
         let subscribe =
             Subscribe { tag: tag as u32, after: admitted.since, member: member.clone(), hears_itself, hears_members };
         let Subscribed { subscription, position, recovery } =
@@ -986,7 +986,9 @@ impl Session {
             Err(error) => return Err(self.not_admitted(error, found.is_some())),
         };
         let expire_at = token.admitted.expire_at;
-        self.subs[tag].expires = expire_at.map(|at| context.at(at));
+        if let Some(sub) = self.subs.get_mut(tag) {
+            sub.expires = expire_at.map(|at| context.at(at));
+        }
         self.note_expiry();
         let (expires, ttl) = (expire_at.is_some(), expire_at.map_or(0, |at| seconds_until(at, context)));
         Ok(Reply { sub_refresh: Some(wire::ExpiryResult { expires, ttl }), ..Reply::default() })
@@ -999,7 +1001,7 @@ impl Session {
     }
 
     fn end_subscription(&mut self, tag: usize, why: Option<Unsubscribed>) {
-        let Some(sub) = self.subs.try_remove(tag) else { return };
+        let Some(sub) = self.subs.remove(tag) else { return };
         self.note_expiry();
         let channel = sub.subscription.channel().as_str().to_owned();
         drop(sub.subscription);

@@ -77,7 +77,9 @@ impl Bench {
     fn publish(&mut self, channel: &str, text: &str) -> Vec<Value> {
         let now = self.now;
         let channel = channel.parse().unwrap();
-        self.with(|_, context| drop(context.hub().publish(&channel, Draft::text(text), now)))
+        self.with(|_, context| {
+            context.hub().publish(&channel, Draft::text(text), now).unwrap();
+        })
     }
 }
 

@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Serves an open line until it ends.
-    pub(crate) async fn run<S>(mut self, socket: &mut WebSocket<S>) -> Result<(), Error>
+    pub(crate) async fn run<S>(mut self: Box<Self>, socket: &mut WebSocket<S>) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -492,6 +492,10 @@ impl Command {
     pub(crate) fn take(rest: &mut Bytes, encoding: Encoding) -> Result<Option<Self>, Malformed> {
         match encoding {
             Encoding::Json => {
+                // An object: a list of its fields in their order is none, whatever serde thinks.
+                if rest.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+                    return Err(Malformed);
+                }
                 let mut commands = serde_json::Deserializer::from_slice(rest).into_iter();
                 let command = commands.next().transpose().map_err(|_| Malformed)?;
                 let taken = commands.byte_offset();

@@ -20,10 +20,10 @@ pub(crate) struct Auth {
     /// Believe tokens that are signed by RS256 with the key to this public one, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     rs256_key: Option<PathBuf>,
-    /// The same by ES256.
+    /// Believe tokens that are signed by ES256 with the key to this public one, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     es256_key: Option<PathBuf>,
-    /// The same by EdDSA (Ed25519).
+    /// Believe tokens that are signed by EdDSA (Ed25519) with the key to this public one, in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     eddsa_key: Option<PathBuf>,
     /// Believe tokens that are signed with the keys of the set that is there (JWKS, RFC 7517): `https`, or `http` on this machine.

@@ -1,0 +1,73 @@
+// Nothing is lost in silence: numbered messages through lines that are cut and stalled, recovered by the package itself.
+//
+// The n-th publication of the channel is the number n. Each client holds what it gets against the sequence: the next number
+// with the next offset, or word that something is gone. OPENLINE_LOSS_MESSAGES says how many; OPENLINE_LOSS_SEED repeats a run.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { TRANSPORTS, api, between, client, connected, endClients, serve, subscribed } from './helpers.mjs';
+
+const MESSAGES = Number(process.env.OPENLINE_LOSS_MESSAGES ?? 3000);
+let seed = Number(process.env.OPENLINE_LOSS_SEED ?? process.pid);
+console.log(`OPENLINE_LOSS_SEED=${seed} OPENLINE_LOSS_MESSAGES=${MESSAGES}`);
+
+/** From 0 to below; the same for the same seed (Marsaglia's xorshift32). */
+function random(below) {
+  for (const [shift, left] of [[13, true], [17, false], [5, true]]) seed ^= left ? seed << shift : seed >>> shift;
+  return (seed >>> 0) % below;
+}
+
+let server;
+before(async () => (server = await serve()));
+after(() => (endClients(), server.end()));
+
+test('what is received is the sequence, or a gap was told', { timeout: 120_000 }, async () => {
+  seed ||= 1;
+  const observers = [];
+  for (const transport of [...TRANSPORTS, 'protobuf', ...TRANSPORTS, 'protobuf']) {
+    const line = await between(server.port);
+    const one = client(line.port, transport, { maxServerPingDelay: 1000 });
+    const sub = one.newSubscription('loss');
+    const seen = { transport, line, last: 0, got: 0, gaps: 0, cuts: 0, done: null };
+    const ended = new Promise((resolve) => (seen.done = resolve));
+    sub.on('subscribed', ({ wasRecovering, recovered, streamPosition }) => {
+      if (wasRecovering && !recovered) {
+        seen.gaps += 1;
+        seen.last = streamPosition.offset;
+        if (seen.last >= MESSAGES) seen.done();
+      }
+    });
+    sub.on('publication', ({ data, offset }) => {
+      const number = data instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(data)) : data;
+      assert.equal(offset, seen.last + 1, `${transport}: an offset is missing, or came twice`);
+      assert.equal(number, offset, `${transport}: another publication than the one of this offset`);
+      seen.last = offset;
+      seen.got += 1;
+      if (number === MESSAGES) seen.done();
+    });
+    await connected(one);
+    await subscribed(sub);
+    observers.push({ seen, ended });
+  }
+  for (let n = 1; n <= MESSAGES; n += 1) {
+    const { result } = await api(server, 'publish', { channel: 'loss', data: n });
+    assert.equal(result.offset, n);
+    if (n % 10 === 0) {
+      const { seen } = observers[random(observers.length)];
+      const { line } = seen;
+      seen.cuts += 1;
+      if (random(3) > 0) line.cut();
+      else {
+        line.stall();
+        setTimeout(() => (random(2) ? line.cut() : line.flow()), random(200));
+      }
+    }
+  }
+  // Whoever is still away comes back.
+  await Promise.all(observers.map(({ ended }) => ended));
+  const sum = (name) => observers.reduce((total, { seen }) => total + seen[name], 0);
+  console.log(`${sum('got')} received of ${MESSAGES * observers.length}, ${sum('gaps')} gaps told, ${sum('cuts')} lines broken, 0 silent losses`);
+  assert.ok(sum('cuts') > 0 && sum('got') > MESSAGES);
+  observers.forEach(({ seen }) => seen.line.end());
+});
