@@ -1,7 +1,7 @@
 // What a backend decides: tokens, hooks, tickets, orders of the API; and what is told to whoever sends nonsense.
 
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -162,6 +162,60 @@ describe('tokens', { timeout: 60_000 }, () => {
     assert.equal(await ask('/c/room:1', { ...stream, authorization: `Bearer ${token({ sub: 'ann' })}` }), 200);
     assert.equal(await ask('/c/room:1', { ...stream, authorization: `Bearer ${token({ sub: 'ann' }, -60)}` }), 401);
     assert.equal(await ask('/c/room:%23bob', { ...stream, authorization: `Bearer ${token({ sub: 'ann' })}` }), 403);
+  });
+});
+
+describe('keys', { timeout: 60_000 }, () => {
+  const pairs = {
+    RS256: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    ES256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    EdDSA: generateKeyPairSync('ed25519'),
+  };
+  const digest = { RS256: 'sha256', ES256: 'sha256', EdDSA: null };
+  const body = (header) =>
+    `${base64(header)}.${base64({ sub: 'ann', iss: 'us', exp: Math.floor(Date.now() / 1000) + 60 })}`;
+  const signed = (alg, header = {}) => {
+    const text = body({ alg, kid: alg, ...header });
+    return `${text}.${sign(digest[alg], Buffer.from(text), { key: pairs[alg].privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+  };
+  const outcome = async (server, shown) => {
+    const one = client(server.port, 'websocket', { token: shown });
+    const ended = Promise.race([event(one, 'connected').then(() => 'in'), event(one, 'disconnected').then(({ code }) => code)]);
+    one.connect();
+    return ended;
+  };
+
+  test('of a set that is fetched, each for its algorithm', async () => {
+    const keys = Object.entries(pairs).map(([kid, { publicKey }]) => ({ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig' }));
+    keys.push({ kty: 'oct', kid: 'shared', alg: 'HS256', k: Buffer.from(SECRET).toString('base64url') });
+    const asked = [];
+    const set = http.createServer((request, response) => (asked.push(request.url), response.end(JSON.stringify({ keys }))));
+    await new Promise((resolve) => set.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${set.address().port}`;
+    const server = await configured(`[auth]\njwks = "${url}/keys"\nissuer = "us"`);
+    for (const alg of Object.keys(pairs)) assert.equal(await outcome(server, signed(alg)), 'in', alg);
+    const shared = body({ alg: 'HS256', kid: 'shared' });
+    assert.equal(await outcome(server, `${shared}.${createHmac('sha256', SECRET).update(shared).digest('base64url')}`), 3500, 'a secret that is published');
+    assert.equal(await outcome(server, signed('RS256', { kid: 'ES256' })), 3500, 'a key for another algorithm');
+    assert.equal(await outcome(server, signed('ES256', { kid: 'new', jku: `${url}/evil`, x5u: `${url}/evil` })), 3500);
+    assert.deepEqual(asked, ['/keys'], 'neither what a token names, nor again so soon');
+    set.close();
+    server.end();
+  });
+
+  test('in files; and the public one is no secret', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'openline-'));
+    const pem = (alg) => pairs[alg].publicKey.export({ type: 'spki', format: 'pem' });
+    for (const alg of Object.keys(pairs)) await writeFile(join(folder, alg), pem(alg));
+    const server = await configured(
+      `[auth]\nrs256_key = "${join(folder, 'RS256')}"\nes256_key = "${join(folder, 'ES256')}"\neddsa_key = "${join(folder, 'EdDSA')}"`,
+    );
+    for (const alg of Object.keys(pairs)) {
+      assert.equal(await outcome(server, signed(alg)), 'in', alg);
+      const confused = body({ alg: 'HS256' });
+      assert.equal(await outcome(server, `${confused}.${createHmac('sha256', pem(alg)).update(confused).digest('base64url')}`), 3500);
+    }
+    server.end();
   });
 });
 
