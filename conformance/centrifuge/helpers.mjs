@@ -22,7 +22,7 @@ export async function serve(...args) {
     const key = /X-API-Key: ([0-9a-f]+)/.exec(said);
     if (port && (key || args.includes('--config'))) {
       child.stdout.resume(); // so that it never waits for a reader
-      return { port: Number(port[1]), key: key?.[1], end: () => child.kill('SIGKILL') };
+      return { port: Number(port[1]), key: key?.[1], pid: child.pid, end: () => child.kill('SIGKILL') };
     }
   }
   throw new Error(`openline serve printed no address, but: ${said}`);

@@ -1,9 +1,10 @@
 // What an application does with the package, over everything that carries a session.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { TRANSPORTS, between, client, connected, endClients, event, gather, serve, subscribed } from './helpers.mjs';
+import { TRANSPORTS, api, between, client, connected, endClients, event, gather, serve, subscribed } from './helpers.mjs';
 
 let server;
 before(async () => (server = await serve()));
@@ -123,6 +124,32 @@ for (const transport of [...TRANSPORTS, 'protobuf']) {
       await heard.count(total);
       assert.deepEqual(heard.map(data), Array.from({ length: total }, (_, n) => n + 1));
       assert.deepEqual(heard.map(({ offset }) => offset), Array.from({ length: total }, (_, n) => n + 1));
+      line.end();
+    });
+
+    test('is let go when it does not read, and comes back', async () => {
+      const line = await between(server.port);
+      const far = client(line.port, transport);
+      await connected(far);
+      const name = channel('slow');
+      const sub = far.newSubscription(name);
+      const heard = gather(sub, 'publication');
+      await subscribed(sub);
+      line.stall();
+      // More than an outbox and all buffers on the way hold.
+      const batch = { channel: name, data: randomBytes(45_000).toString('base64') }; // what compression makes no smaller
+      for (let n = 0; n < 400; n += 1) assert.equal((await api(server, 'publish', batch)).result.offset, n + 1);
+      // A stream is looked at again when something can be written, and given up when nothing can for 30 s.
+      const is_stream = ['http_stream', 'sse'].includes(transport);
+      while (!is_stream && (await api(server, 'presence_stats', { channel: name })).result.num_clients > 0);
+      const back = event(sub, 'subscribed');
+      line.flow();
+      line.cut();
+      await back;
+      const seen = heard.length;
+      await api(server, 'publish', { channel: name, data: 'after' });
+      await heard.count(seen + 1);
+      assert.deepEqual([data(heard.at(-1)), heard.at(-1).offset], ['after', 401]);
       line.end();
     });
 
