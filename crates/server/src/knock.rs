@@ -40,6 +40,8 @@ pub struct Knock {
     pub hosts: Vec<Host>,
     /// Origins that may do whatever our own pages may, whatever the Host: a named origin cannot be DNS rebinding.
     pub origins: Vec<Origin>,
+    /// Pages of any origin may. Default: no.
+    pub any_origin: bool,
 }
 
 impl Knock {
@@ -67,6 +69,14 @@ impl Knock {
         self.admit_whoever(request, Reach::Public)
     }
 
+    /// Judges a request for what any page may use: only that it is for us.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn admit_host<B>(&self, request: &Request<B>, reach: Reach) -> Result<(), Refusal> {
+        self.read_host(request, reach).map(drop)
+    }
+
     fn admit_whoever<B>(&self, request: &Request<B>, reach: Reach) -> Result<(), Refusal> {
         let headers = request.headers();
         let origin = read_origin(headers)?;
@@ -74,6 +84,9 @@ impl Knock {
             return Ok(());
         }
         let host = self.read_host(request, reach)?;
+        if self.any_origin {
+            return Ok(());
+        }
         match origin {
             Some(origin) if reach == Reach::Loopback && is_local_page(&origin) => Ok(()),
             Some(origin) if origin.is_same_host(&host) => Ok(()),
@@ -248,6 +261,7 @@ mod tests {
 
     fn knock(hosts: &[&str], origins: &[&str]) -> Knock {
         Knock {
+            any_origin: false,
             hosts: hosts.iter().map(|host| Host::parse(host).unwrap()).collect(),
             origins: origins.iter().map(|origin| Origin::parse(origin).unwrap()).collect(),
         }

@@ -6,7 +6,8 @@
 //!   listen: accept ─▶ edge: one connection ─┬─▶ hyper: the page, and refusals
 //!                        │                  ├─▶ demo: /test, /chat, /increment, on `openline::WebSocket`
 //!                        │                  ├─▶ doors: /c/<channel>, by WebSocket, event stream, polling or POST
-//!                        │                  └─▶ session: /connection/…, many channels on one line
+//!                        │                  ├─▶ session: /connection/…, many channels on one line
+//!                        │                  └─▶ hosting: where there are routes, what they lead to, and no demo
 //!                        ▼
 //!                     knock: who may
 //! ```
@@ -22,6 +23,7 @@ mod doors;
 mod edge;
 pub mod exit;
 mod hooks;
+pub mod hosting;
 mod identity;
 pub mod knock;
 mod lines;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::connections::Alive;
+use crate::hosting::{Groups, Route, RouteError, Table};
 use crate::knock::Reach;
 use crate::lines::Lines;
 use crate::listen::{self, BindError};
@@ -59,6 +60,9 @@ impl Server {
             None => None,
         };
         let (acceptor, fingerprint) = tls.map_or((None, None), |ready| (Some(ready.acceptor), ready.fingerprint));
+        let routes = config.clone();
+        let opened = spawn_blocking(move || Table::open(&routes)).await; // it looks at files
+        let table = opened.map_err(|error| StartError::Io(error.into()))?.map_err(StartError::Route)?;
         let mut listeners = Vec::new();
         for listener in listen::bind(&config.listen)? {
             let address = listener.local_addr().map_err(StartError::Io)?;
@@ -66,18 +70,20 @@ impl Server {
         }
         Ok(Self {
             listeners,
-            site: Site::new(config, acceptor).map_err(|error| StartError::Io(io::Error::other(error)))?,
+            site: Site::new(config, table, acceptor).map_err(|error| StartError::Io(io::Error::other(error)))?,
             fingerprint,
         })
     }
 
-    /// Whether somebody may come to every address that it listens on.
+    /// Whether somebody may come to every address that it listens on, and nobody to what is not for strangers.
     pub(crate) fn may_start(config: &Config) -> Result<(), StartError> {
         let mut addresses = config.listen.iter().flat_map(|listen| listen.addresses()).map(|(address, _)| address);
-        match addresses.find(|address| Reach::of(address.ip()) == Reach::Public) {
-            Some(address) if !config.knock.opens_anything() => Err(StartError::Public(address)),
-            _ => Ok(()),
+        let public = addresses.find(|address| Reach::of(address.ip()) == Reach::Public);
+        let opens_anything = config.knock.opens_anything() || config.routes.iter().any(|route| route.host.is_some());
+        if let (false, Some(address)) = (opens_anything, public) {
+            return Err(StartError::Public(address));
         }
+        unprotected(config, public.is_some()).map_or(Ok(()), |route| Err(StartError::Unprotected(route)))
     }
 
     /// Where it listens, with the port that was picked where port 0 was asked for.
@@ -96,6 +102,18 @@ impl Server {
         self.site.lines.clone()
     }
 
+    /// The programs that its routes run, for whoever ends in a hurry.
+    pub(crate) fn programs(&self) -> Arc<Groups> {
+        self.site.routes.table().programs().clone()
+    }
+
+    /// Its routes, for people to read: the path, what is there.
+    pub(crate) fn routes(&self) -> Vec<(String, String)> {
+        let routes = self.site.config.routes.iter();
+        let host = |route: &Route| route.host.as_ref().map_or_else(String::new, |host| host.name().to_owned());
+        routes.map(|route| (format!("{}{}", host(route), route.path), route.what.to_string())).collect()
+    }
+
     /// Answers until it is told to end, and how; then ends, within the drain window (if it drains) and the shutdown
     /// timeout. What is open after that is dropped.
     pub async fn serve(self, order: impl Future<Output = Order>) -> Farewell {
@@ -103,6 +121,7 @@ impl Server {
         // Whatever happens to this future, nothing of the server outlives it.
         let alive = Alive::default();
         let connections = &alive.0;
+        let programs = Programs(site.routes.table().programs().clone());
         let sweeping = CancellationToken::new();
         let _stop_sweeping = sweeping.clone().drop_guard();
         let listening = CancellationToken::new();
@@ -120,6 +139,7 @@ impl Server {
         tokio::spawn(sweeping.clone().run_until_cancelled_owned(async move { swept.channels.sweep().await }));
         let following = site.clone();
         tokio::spawn(sweeping.run_until_cancelled_owned(async move { following.realm.tokens.follow().await }));
+        site.routes.table().watch(&listening);
         let _stop_listening = listening.clone().drop_guard();
 
         let order = order.await;
@@ -134,8 +154,30 @@ impl Server {
         if farewell.dropped == 0 {
             let _ = timeout(site.config.shutdown_timeout, connections.none()).await;
         }
+        let _ = timeout(site.config.shutdown_timeout, programs.0.ended()).await;
         farewell
     }
+}
+
+/// No program outlives the server, whatever happens to the future that serves.
+struct Programs(Arc<Groups>);
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        self.0.kill_all();
+    }
+}
+
+/// A route to what was not made for strangers, where strangers can reach it and nobody asks who they are.
+fn unprotected(config: &Config, is_public: bool) -> Option<String> {
+    let asks_who = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    // Whoever is behind a proxy is not on this machine.
+    let is_reachable = is_public || !config.proxies.trusted.is_empty();
+    if !is_reachable || asks_who || config.allow_public_backends {
+        return None;
+    }
+    let route = config.routes.iter().find(|route| route.what.is_backend())?;
+    Some(format!("{} ({})", route.path, route.what.name()))
 }
 
 /// Why a server does not start. `Display` says what to do about it.
@@ -143,6 +185,10 @@ impl Server {
 pub enum StartError {
     /// The address can be reached from elsewhere, and nobody is named who may come from there.
     Public(SocketAddr),
+    /// This route leads to a program, a service or another server, and can be reached from elsewhere by whoever likes.
+    Unprotected(String),
+    /// A route that cannot be.
+    Route(RouteError),
     /// An address that cannot be listened on.
     Bind(BindError),
     /// Certificates, or their keys, that cannot be used.
@@ -161,6 +207,13 @@ impl fmt::Display for StartError {
                  server.allowed_origins, or listen on 127.0.0.1:{}",
                 address.port()
             ),
+            Self::Unprotected(route) => write!(
+                f,
+                "the route {route} can be reached from other machines, and nobody there is asked who they are: listen on 127.0.0.1, \
+                 ask for client certificates (--tls-client-ca FILE), or say that it is meant so, with --allow-public-backends \
+                 (in a file server.allow_public_backends)"
+            ),
+            Self::Route(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
@@ -171,7 +224,8 @@ impl fmt::Display for StartError {
 impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Public(_) => None,
+            Self::Public(_) | Self::Unprotected(_) => None,
+            Self::Route(error) => Some(error),
             Self::Bind(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Io(error) => Some(error),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::UPGRADE;
 use http::{Request, Response};
 use openline::tls::Acceptor;
 use tokio::sync::Semaphore;
@@ -13,9 +14,10 @@ use crate::demo::Demo;
 use crate::doors::{Channels, sse};
 use crate::edge::visitor::Visitor;
 use crate::edge::{answer, path};
-use crate::knock::proxy_header;
+use crate::hosting::{Found, Table};
+use crate::knock::{Knock, Reach, Refusal, proxy_header};
 use crate::lines::Lines;
-use crate::routes::Endpoint;
+use crate::routes::{Endpoint, Routes};
 use crate::session::Realm;
 
 /// Newcomers over the cap that are told so at the same time. More than these are dropped without a word: a refusal holds
@@ -29,6 +31,9 @@ pub(crate) struct Site {
     pub(crate) line: Arc<openline::Config>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) demo: Demo,
+    pub(crate) routes: Routes,
+    /// Whom to answer where no route says otherwise: also for the routes' hosts.
+    knock: Knock,
     /// With TLS, what accepts it.
     pub(crate) tls: Option<Acceptor>,
     pub(crate) channels: Channels,
@@ -44,13 +49,17 @@ pub(crate) struct Site {
 impl Site {
     /// # Errors
     /// The system has no trust store.
-    pub(crate) fn new(config: Config, tls: Option<Acceptor>) -> Result<Arc<Self>, String> {
+    pub(crate) fn new(config: Config, table: Table, tls: Option<Acceptor>) -> Result<Arc<Self>, String> {
         let (sessions, tokens, hooks) = (config.sessions.clone(), config.tokens.clone(), config.hooks.clone());
         let realm = Realm::new(sessions, tokens, hooks, &config.line)?;
+        let mut knock = config.knock.clone();
+        knock.hosts.extend(config.routes.iter().filter_map(|route| route.host.clone()));
         Ok(Arc::new(Self {
             realm,
             lines: Lines::new(),
             demo: Demo::new(config.line.max_output_bytes),
+            routes: Routes::new(table, config.demo),
+            knock,
             tls,
             channels: Channels::new(&config),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
@@ -62,20 +71,36 @@ impl Site {
     }
 
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?
-    pub(crate) fn admit<B>(&self, request: &Request<B>, visitor: &Visitor) -> Result<Endpoint, Box<Response<Bytes>>> {
+    pub(crate) fn admit<B>(&self, request: &Request<B>, visitor: &Visitor) -> Result<Admitted, Box<Response<Bytes>>> {
         if self.closing.is_cancelled() {
             let wants_events = sse::is_wanted(request.headers());
             return Err(Box::new(if wants_events { sse::come_back() } else { answer::closing() }));
         }
-        let knock = &self.config.knock;
-        let is_passed_on = proxy_header(request.headers()).is_some() && self.config.proxies.trust(visitor.peer.ip());
-        let admitted =
-            if is_passed_on { knock.admit_through_proxy(request) } else { knock.admit(request, visitor.reach) };
-        admitted.map_err(|refusal| Box::new(answer::refused(&refusal)))?;
         let path = path::normalise(request.uri().path());
-        let demo = self.config.demo;
-        let endpoint = Endpoint::at(&path, request.uri(), demo);
-        let endpoint = endpoint.ok_or_else(|| Box::new(answer::not_found(&path, demo)))?;
-        Ok(endpoint?)
+        let found = self.routes.find(request, &path);
+        self.judge(request, visitor, found.as_ref()).map_err(|refusal| Box::new(answer::refused(&refusal)))?;
+        let endpoint = self.routes.at(found.as_ref(), &path, request.uri());
+        let endpoint = endpoint.ok_or_else(|| Box::new(answer::not_found(&path, self.routes.overview())))?;
+        Ok(Admitted { endpoint: endpoint?, found })
     }
+
+    /// May they knock there?
+    fn judge<B>(&self, request: &Request<B>, visitor: &Visitor, found: Option<&Found>) -> Result<(), Refusal> {
+        let knock = found.map_or(&self.knock, |found| found.place.knock());
+        let is_passed_on = proxy_header(request.headers()).is_some() && self.config.proxies.trust(visitor.peer.ip());
+        let is_public = found.is_some_and(|found| found.place.is_public()) && !request.headers().contains_key(UPGRADE);
+        match (is_passed_on, is_public) {
+            (true, true) => knock.admit_host(request, Reach::Public),
+            (true, false) => knock.admit_through_proxy(request),
+            (false, true) if proxy_header(request.headers()).is_none() => knock.admit_host(request, visitor.reach),
+            (false, _) => knock.admit(request, visitor.reach),
+        }
+    }
+}
+
+/// What answers a request, and the route that led there, if it was one.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) found: Option<Found>,
 }

@@ -50,7 +50,7 @@ const ARTICLE: &str = "GET /chat HTTP/1.1\r\n\
 #[tokio::test]
 async fn the_article_is_answered_when_its_origin_is_allowed() {
     let origins = vec![Origin::parse("http://old.inapp.com").unwrap()];
-    let server = start(Config { knock: Knock { hosts: Vec::new(), origins }, ..Config::default() }).await;
+    let server = start(Config { knock: Knock { origins, ..Knock::default() }, ..Config::default() }).await;
     let mut raw = server.connect().await;
     raw.send(ARTICLE).await;
     let answer = raw.answer().await;
@@ -352,7 +352,7 @@ async fn while_it_drains_newcomers_are_told_to_come_back() {
 #[tokio::test]
 async fn a_named_host_is_answered_for() {
     let hosts = vec![Host::parse("chat.lan").unwrap()];
-    let server = start(Config { knock: Knock { hosts, origins: Vec::new() }, ..Config::default() }).await;
+    let server = start(Config { knock: Knock { hosts, ..Knock::default() }, ..Config::default() }).await;
     let asked = |origin: &str| {
         let origin = format!("Origin: {origin}");
         request(GET, &["Host: chat.lan:8080", UPGRADE, CONNECTION, KEY, VERSION, &origin])

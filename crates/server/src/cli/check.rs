@@ -8,6 +8,7 @@ use super::fail;
 use crate::config::load::{self, Loaded};
 use crate::config::{Config, reference, schema};
 use crate::exit::Exit;
+use crate::hosting::Table;
 use crate::server::Server;
 use crate::tls::{self, Certificates};
 
@@ -64,6 +65,9 @@ pub(super) fn run(args: &Args) -> Exit {
         Err(wrong) => return fail(Exit::Usage, format_args!("{wrong}")),
     };
     if let Err(error) = Server::may_start(&loaded.config) {
+        return fail(Exit::Usage, format_args!("{error}"));
+    }
+    if let Err(error) = Table::open(&loaded.config) {
         return fail(Exit::Usage, format_args!("{error}"));
     }
     if let Some(settings) = &loaded.config.tls

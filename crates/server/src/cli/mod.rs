@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod connect;
+mod routes;
 mod serve;
 mod signals;
 mod trust;
@@ -33,7 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Check(check::Args),
     Connect(Box<connect::Args>),
     Bench(Box<bench::Args>),
@@ -61,7 +62,7 @@ pub fn run() -> Exit {
     let Cli { command, log_level } = Cli::parse();
     log_to_stderr(log_level);
     match command {
-        Command::Serve(args) => match serve::prepare(args) {
+        Command::Serve(args) => match serve::prepare(*args) {
             Ok(loaded) => run_on(serve::threads(&loaded), serve::run(loaded)),
             Err(exit) => exit,
         },

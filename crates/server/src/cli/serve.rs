@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command, FromArgMatches};
 use openline::proto::handshake::{Host, Origin};
 use openline::tls::Fingerprint;
 
+use super::routes::RouteArgs;
 use super::signals::{Signal, Signals};
 use super::units::{self, Maybe};
 use super::{fail, say};
@@ -20,6 +21,7 @@ use crate::config::load::{self, Loaded, Said};
 use crate::config::values::Secret;
 use crate::config::{Listen, Network};
 use crate::exit::Exit;
+use crate::hosting::Groups;
 use crate::lines::Lines;
 use crate::server::{Server, StartError};
 use crate::shutdown::Order;
@@ -30,6 +32,7 @@ pub(super) struct Args {
     config: Option<PathBuf>,
     /// Over what the file and the environment say: only what was said, and no defaults.
     said: Vec<Said>,
+    routes: RouteArgs,
 }
 
 impl FromArgMatches for Args {
@@ -43,7 +46,8 @@ impl FromArgMatches for Args {
                 Said { flag: (*flag).to_owned(), path, values }
             })
         });
-        Ok(Self { config: matches.get_one("config").cloned(), said: said.collect() })
+        let routes = RouteArgs::from_arg_matches(matches)?;
+        Ok(Self { config: matches.get_one("config").cloned(), said: said.collect(), routes })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -68,6 +72,9 @@ impl clap::Args for Args {
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 struct Flags {
+    #[command(flatten)]
+    routes: RouteArgs,
+
     /// Do what this file says [default: openline.toml, if there is one here]. Flags are stronger, and OPENLINE_... variables;
     /// see `openline check`
     #[arg(long, value_name = "FILE")]
@@ -238,7 +245,11 @@ pub(super) fn prepare(args: Args) -> Result<Loaded, Exit> {
     let variables = load::environment();
     let file = load::which(args.config.as_deref(), &variables);
     let loaded = load::load(file, &variables, &args.said);
-    loaded.map_err(|wrong| fail(Exit::Usage, format_args!("{wrong}")))
+    let mut loaded = loaded.map_err(|wrong| fail(Exit::Usage, format_args!("{wrong}")))?;
+    let routes = args.routes.routes().map_err(|wrong| fail(Exit::Usage, format_args!("{wrong}")))?;
+    loaded.config.routes.extend(routes);
+    loaded.config.allow_public_backends |= args.routes.allow_public_backends;
+    Ok(loaded)
 }
 
 /// How many threads to run it on.
@@ -269,7 +280,9 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
         Ok(server) => server,
         Err(error) => {
             let exit = match error {
-                StartError::Public(_) | StartError::Tls(_) => Exit::Usage,
+                StartError::Public(_) | StartError::Unprotected(_) | StartError::Route(_) | StartError::Tls(_) => {
+                    Exit::Usage
+                }
                 StartError::Bind(_) => Exit::CannotListen,
                 StartError::Io(_) => Exit::Failure,
             };
@@ -278,9 +291,10 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
     };
     // Whoever started us may have stopped reading: that is no reason not to serve.
     let tls = is_tls.then(|| server.fingerprint());
-    let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo, demo_key.as_ref().map(Secret::expose));
-    let lines = server.lines();
-    let farewell = server.serve(first_order(signals, lines)).await;
+    let key = demo_key.as_ref().map(Secret::expose);
+    let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo, key, &server.routes());
+    let (lines, programs) = (server.lines(), server.programs());
+    let farewell = server.serve(first_order(signals, lines, programs)).await;
     if farewell.dropped > 0 {
         say(format_args!(
             "dropped {} of {} lines: their closing handshakes took too long",
@@ -313,6 +327,7 @@ fn announce(
     tls: Option<Option<Fingerprint>>,
     is_demo: bool,
     key: Option<&str>,
+    routes: &[(String, String)],
 ) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let s = if tls.is_some() { "s" } else { "" };
@@ -327,6 +342,16 @@ fn announce(
         _ => String::new(),
     };
     let Some(address) = addresses.first() else { return Ok(()) };
+    if !routes.is_empty() {
+        let title = anstyle::Style::new().bold();
+        writeln!(out, "\n{title}What is there{title:#}")?;
+        let width = routes.iter().map(|(path, _)| path.len()).max().unwrap_or_default();
+        for (path, what) in routes {
+            writeln!(out, "  {path:width$}  {what}")?;
+        }
+        writeln!(out, "\nCtrl-C ends it.\n")?;
+        return out.flush();
+    }
     if !is_demo {
         return out.flush(); // whoever wrote a file knows what is in it
     }
@@ -370,7 +395,7 @@ fn announce(
 }
 
 /// Waits for the first signal; the second one ends the program at once.
-async fn first_order(mut signals: Signals, lines: Arc<Lines>) -> Order {
+async fn first_order(mut signals: Signals, lines: Arc<Lines>, programs: Arc<Groups>) -> Order {
     let (order, code) = match signals.next().await {
         Signal::Interrupt => (Order::Close, 1001),
         Signal::Terminate => (Order::Drain, 1012),
@@ -380,6 +405,7 @@ async fn first_order(mut signals: Signals, lines: Arc<Lines>) -> Order {
     say(format_args!("closing {count} {noun} with {code}; a second Ctrl-C exits at once"));
     tokio::spawn(async move {
         signals.next().await;
+        programs.kill_all();
         std::process::exit(Exit::Interrupted as i32);
     });
     order
@@ -413,7 +439,12 @@ mod tests {
     fn every_flag_has_its_key_and_the_same_default() {
         let command = Flags::augment_args(Command::new("serve"));
         let keys = schema::keys();
-        for argument in command.get_arguments().filter(|argument| argument.get_id() != "config") {
+        // A route is a table in a file, and has no key of its own.
+        let is_route = |argument: &clap::Arg| {
+            RouteArgs::augment_args(Command::new("")).get_arguments().any(|route| route.get_id() == argument.get_id())
+        };
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "config" && !is_route(argument))
+        {
             let flag = argument.get_long().unwrap();
             let (_, path) = FLAGS.iter().find(|(known, _)| *known == flag).unwrap_or_else(|| panic!("--{flag}"));
             let key = keys.iter().find(|key| key.path == *path).unwrap_or_else(|| panic!("{path}"));

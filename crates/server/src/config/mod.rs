@@ -29,6 +29,7 @@ use openline_hub::Namespaces;
 
 use self::values::Secret;
 use crate::hooks::HookSettings;
+use crate::hosting::Route;
 use crate::identity::TokenSettings;
 use crate::knock::Knock;
 use crate::rights::{Policies, Policy};
@@ -57,6 +58,12 @@ pub struct Config {
     pub line: openline::Config,
     /// Compression for whoever offers it. Default: without context takeover, so that a quiet line holds no memory for it.
     pub deflate: Option<Deflate>,
+    /// What is where. With any there is no demo, and channels only where a file gives rights to them.
+    pub routes: Vec<Route>,
+    /// Whether programs, TCP services and other servers ([`What::Exec`](crate::hosting::What::Exec) and the like) may be
+    /// reached from other machines by whoever knows the address. Default: no; then a server with such routes starts on
+    /// loopback alone, or where client certificates are asked for.
+    pub allow_public_backends: bool,
     /// What the channels of each namespace keep, and what becomes of slow readers.
     pub namespaces: Namespaces,
     /// Who may do what with the channels of each namespace. Default: everyone everything, as in the demo.
@@ -89,6 +96,8 @@ impl Default for Config {
             head: HeadLimits::default(),
             line: openline::Config::default(),
             deflate: Some(Deflate::default()),
+            routes: Vec::new(),
+            allow_public_backends: false,
             namespaces: Namespaces::default(),
             policies: Policies::new(Policy::open()),
             api_keys: Vec::new(),

@@ -101,11 +101,20 @@ impl Node {
         entries.entry((*key).to_owned()).or_insert_with(empty).node.set(rest, node);
     }
 
-    /// What was said at this path.
+    /// What was said at this path: `limits.max_headers`, `route[0].path`.
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
-        path.split('.').try_fold(self, |node, key| match &node.value {
-            Value::Table(entries) => entries.get(key).map(|entry| &entry.node),
-            _ => None,
+        path.split('.').try_fold(self, |node, key| {
+            let (key, index) = match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+                Some((key, index)) => (key, Some(index.parse::<usize>().ok()?)),
+                None => (key, None),
+            };
+            let Value::Table(entries) = &node.value else { return None };
+            let node = &entries.get(key)?.node;
+            match (index, &node.value) {
+                (None, _) => Some(node),
+                (Some(index), Value::Array(items)) => items.get(index),
+                (Some(_), _) => None,
+            }
         })
     }
 

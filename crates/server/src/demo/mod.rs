@@ -3,7 +3,7 @@
 mod chat;
 mod increment;
 pub(crate) mod page;
-mod test;
+pub(crate) mod test;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

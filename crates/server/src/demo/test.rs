@@ -12,7 +12,8 @@ pub(super) fn accept(offer: &Offer) -> Acceptance {
 }
 
 /// The endpoint.
-pub(super) struct Echo;
+#[derive(Debug)]
+pub(crate) struct Echo;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Echo {
     /// Each message is lent from the read buffer and queued; what came in one read goes back in one write.

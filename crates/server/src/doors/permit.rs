@@ -176,6 +176,7 @@ fn unknown_key() -> Box<Response<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use crate::hosting::Table;
     use std::collections::BTreeSet;
 
     use super::*;
@@ -212,7 +213,7 @@ mod tests {
                 };
                 *place = who.clone();
                 let policies = Policies::new(Policy { rights, ..Policy::default() });
-                let site = Site::new(Config { policies, ..Config::default() }, None).unwrap();
+                let site = Site::new(Config { policies, ..Config::default() }, Table::default(), None).unwrap();
                 let request = Request::builder().extension(identity.clone()).body(()).unwrap();
                 let guest = Guest::of(&request, &site).unwrap();
                 for act in ACTS {
@@ -227,7 +228,7 @@ mod tests {
     /// A channel with users in its name is theirs, at every door and for every act, whatever its namespace allows.
     #[test]
     fn channels_of_users_are_for_those_users() {
-        let site = Site::new(Config::default(), None).unwrap();
+        let site = Site::new(Config::default(), Table::default(), None).unwrap();
         for (channel, user, may) in [
             ("news", None, true),
             ("#ann", Some("ann"), true),

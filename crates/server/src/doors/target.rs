@@ -45,6 +45,11 @@ impl Target {
         Some(Self::read(name, uri.query().unwrap_or_default()))
     }
 
+    /// The channel of this name, percent-encoded, as a route says.
+    pub(crate) fn named(name: &str, uri: &Uri) -> Result<Self, TargetError> {
+        Self::read(Some(name), uri.query().unwrap_or_default())
+    }
+
     fn read(name: Option<&str>, query: &str) -> Result<Self, TargetError> {
         let (mut names, mut after, mut wait, mut limit) = (Vec::new(), None, None, DEFAULT_LIMIT);
         let mut presence = false;

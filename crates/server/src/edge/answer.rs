@@ -13,7 +13,6 @@ use openline::http1;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::demo;
 use crate::knock::Refusal;
 
 /// After this, whoever met a full or a closing server may come back: long enough for a restart, and for a human.
@@ -47,20 +46,25 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
     text(refusal.status(), refusal.to_string())
 }
 
-pub(crate) fn not_found(path: &str, is_demo: bool) -> Response<Bytes> {
-    let overview = if is_demo { demo::OVERVIEW } else { "There are channels at /c/NAME." };
-    text(StatusCode::NOT_FOUND, format!("There is nothing at {path:?}. {overview}"))
+/// `overview`: what there is instead.
+pub(crate) fn not_found(path: &str, overview: &str) -> Response<Bytes> {
+    text(StatusCode::NOT_FOUND, format!("There is nothing at {path:?}. {overview}").trim_end())
+}
+
+/// 503, and when to come back.
+pub(crate) fn try_later(why: impl Into<String>) -> Response<Bytes> {
+    with(text(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, RETRY_AFTER_SECONDS)
 }
 
 /// RFC 9110 §15.5.6: a 405 names what is allowed.
-pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Bytes> {
     let answer =
         text(StatusCode::METHOD_NOT_ALLOWED, format!("This is not the method for what is here: send {allowed}."));
     with(answer, ALLOW, allowed)
 }
 
 /// RFC 9110 §15.5.22: a 426 names the protocol to upgrade to; and §7.8: Upgrade comes with "Connection: upgrade".
-pub(super) fn upgrade_required(path: &str) -> Response<Bytes> {
+pub(crate) fn upgrade_required(path: &str) -> Response<Bytes> {
     let answer = text(
         StatusCode::UPGRADE_REQUIRED,
         format!(
@@ -71,14 +75,11 @@ pub(super) fn upgrade_required(path: &str) -> Response<Bytes> {
 }
 
 pub(super) fn full() -> Response<Bytes> {
-    let answer =
-        text(StatusCode::SERVICE_UNAVAILABLE, "The server holds as many connections as it may. Try again later.");
-    with(answer, RETRY_AFTER, RETRY_AFTER_SECONDS)
+    try_later("The server holds as many connections as it may. Try again later.")
 }
 
 pub(crate) fn closing() -> Response<Bytes> {
-    let answer = text(StatusCode::SERVICE_UNAVAILABLE, "The server is closing. Try again later.");
-    with(answer, RETRY_AFTER, RETRY_AFTER_SECONDS)
+    try_later("The server is closing. Try again later.")
 }
 
 pub(crate) fn too_slow() -> Response<Bytes> {

@@ -34,8 +34,12 @@ use crate::doors::sse;
 /// A kept-alive connection without a request is closed after this long: nginx's default, which every client has met.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A request's body must be here within this time. Nothing of the demo reads one; 30 s bound what a slow one holds.
+/// A request's body may be waited for so long, and as much longer as it brings at [`BODY_BYTES_PER_SECOND`]: whoever sends a
+/// byte every ten seconds to hold a connection is given up as soon as whoever sends none.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What Apache's mod_reqtimeout asks for: a tenth of the slowest modem's.
+const BODY_BYTES_PER_SECOND: u32 = 500;
 
 /// Bytes read from the socket at once: a browser's whole head is 0.5-2 KiB.
 const READ_BYTES: usize = 4096;
@@ -70,6 +74,8 @@ enum Next {
     Body {
         body: Body,
         last: bool,
+        /// How long it may be waited for from now on.
+        patience: Duration,
     },
     Nothing,
 }
@@ -153,10 +159,15 @@ impl<S> HeadGuard<S> {
                         Err(error) => self.end = Some(End::Malformed(error)),
                     }
                 }
-                Next::Body { body, last } => match body.take(unverified) {
+                Next::Body { body, last, patience } => match body.take(unverified) {
                     Ok((taken, ended)) => {
                         self.verified += taken;
                         if !ended {
+                            let earned = Duration::from_secs(taken as u64) / BODY_BYTES_PER_SECOND;
+                            *patience = patience
+                                .saturating_sub(self.read_stall.ended())
+                                .saturating_add(earned)
+                                .min(BODY_TIMEOUT);
                             return;
                         }
                         self.next = if *last { Next::Nothing } else { Next::LaterHead };
@@ -182,7 +193,7 @@ impl<S> HeadGuard<S> {
         match Body::of(request.headers(), self.limits.max_bytes) {
             Ok(body) => {
                 self.verified += head_bytes;
-                self.next = Next::Body { body, last: !keeps_alive(&request) };
+                self.next = Next::Body { body, last: !keeps_alive(&request), patience: BODY_TIMEOUT };
             }
             Err(error) => self.end = Some(End::Malformed(error)),
         }
@@ -210,7 +221,7 @@ impl<S> HeadGuard<S> {
             Next::FirstHead | Next::LaterHead if begun => (self.limits.timeout, || End::SlowHead),
             Next::FirstHead => (self.limits.timeout, || End::Idle),
             Next::LaterHead | Next::Nothing => (IDLE_TIMEOUT, || End::Idle),
-            Next::Body { .. } => (BODY_TIMEOUT, || End::Body),
+            Next::Body { patience, .. } => (*patience, || End::Body),
         }
     }
 }

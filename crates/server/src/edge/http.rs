@@ -16,10 +16,12 @@ use super::answer;
 use super::guard::HeadGuard;
 use super::visitor::{Visitor, introduce};
 use crate::api;
-use crate::doors::{self, Body, Target};
+use crate::doors::{self, Target};
+use crate::hosting::body::{self, Body};
+use crate::hosting::{self, Found};
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
-use crate::site::Site;
+use crate::site::{Admitted, Site};
 
 /// hyper's smallest allowed buffer is 8 KiB. A head that we let pass must fit as well.
 const MIN_BUFFER_BYTES: usize = 64 << 10;
@@ -69,10 +71,17 @@ pub(super) fn respond<'a>(
     let decided = decide(request, visitor, site);
     async move {
         match decided {
-            Decided::Answer(answer) => doors::full(*answer),
-            Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await,
-            Decided::Session(request, transport) => session::respond(*request, transport, site, gone).await,
-            Decided::Api(request, method) => doors::full(api::respond(*request, &method, site).await),
+            Decided::Answer(answer) => body::full(*answer),
+            Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await.map(body::boxed),
+            Decided::Session(request, transport) => {
+                session::respond(*request, transport, site, gone).await.map(body::boxed)
+            }
+            Decided::Api(request, method) => body::full(api::respond(*request, &method, site).await),
+            // In a box: what a connection's requests hold is for the smallest of them.
+            Decided::Hosted(hosted) => {
+                let (request, found, visitor) = *hosted;
+                Box::pin(hosting::respond(request, found, &visitor, site, gone)).await
+            }
         }
     }
 }
@@ -84,15 +93,19 @@ enum Decided {
     /// A stream; or `None`, commands beside one.
     Session(Box<Request<Incoming>>, Option<Transport>),
     Api(Box<Request<Incoming>>, Box<str>),
+    Hosted(Box<(Request<Incoming>, Found, Visitor)>),
 }
 
 /// At once, and dropping the request if nobody reads its body: so hyper knows, when it writes the answer, that the body will
 /// not be read.
 fn decide(request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided {
-    let endpoint = match site.admit(&request, visitor) {
-        Ok(endpoint) => endpoint,
+    let Admitted { endpoint, found } = match site.admit(&request, visitor) {
+        Ok(admitted) => admitted,
         Err(refusal) => return Decided::Answer(refusal),
     };
+    if let (Endpoint::Hosted, Some(found)) = (&endpoint, found) {
+        return Decided::Hosted(Box::new((request, found, visitor.clone())));
+    }
     Decided::Answer(Box::new(match (endpoint, request.method()) {
         (Endpoint::Channels(target), _) => return Decided::Channels(Box::new(request), target),
         (Endpoint::Session(Transport::WebSocket), &Method::GET | &Method::HEAD) => {
@@ -105,6 +118,7 @@ fn decide(request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided
         (Endpoint::Page(asset), &Method::GET | &Method::HEAD) => asset.respond(request.headers()),
         (Endpoint::Page(_), _) => answer::method_not_allowed("GET, HEAD"),
         (Endpoint::Demo(_), &Method::GET | &Method::HEAD) => answer::upgrade_required(request.uri().path()),
+        (Endpoint::Hosted, _) => answer::not_found(request.uri().path(), ""),
         (Endpoint::Demo(_), _) => answer::method_not_allowed("GET"),
     }))
 }

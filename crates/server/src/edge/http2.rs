@@ -27,7 +27,7 @@ use super::answer;
 use super::guard::IDLE_TIMEOUT;
 use super::http::respond;
 use super::visitor::{Visitor, introduce};
-use crate::doors::{self, Body};
+use crate::hosting::body::{self, Body};
 use crate::site::Site;
 
 /// What a client offers in its TLS handshake to speak this (RFC 9113 §3.2).
@@ -60,7 +60,7 @@ where
                     // Who has enough resets the stream, and what answers it is dropped.
                     respond(request, &visitor, &site, CancellationToken::new()).await
                 }
-                Err(refusal) => doors::full(*refusal),
+                Err(refusal) => body::full(*refusal),
             };
             Ok::<_, Infallible>(response.map(|body| Active { body, _active: active }))
         }
@@ -129,9 +129,9 @@ struct Active {
 
 impl HttpBody for Active {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = <Body as HttpBody>::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -10,24 +10,27 @@ use tokio::time::{Instant, Sleep, sleep};
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     timer: Option<Pin<Box<Sleep>>>,
-    running: bool,
+    /// When this wait began.
+    since: Option<Instant>,
 }
 
 impl Stall {
-    /// Something moved: the next wait counts from its own beginning.
-    pub(super) fn ended(&mut self) {
-        self.running = false;
+    /// Something moved: the next wait counts from its own beginning. Says how long this one was.
+    pub(super) fn ended(&mut self) -> Duration {
+        let since = self.since.take();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Nothing moves: ready when that has lasted for `limit`.
     pub(super) fn poll(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if !self.running {
-            timer.as_mut().reset(Instant::now() + limit);
-            self.running = true;
+        if self.since.is_none() {
+            let now = Instant::now();
+            timer.as_mut().reset(now + limit);
+            self.since = Some(now);
         }
         ready!(timer.as_mut().poll(cx));
-        self.running = false;
+        self.since = None;
         Poll::Ready(())
     }
 }

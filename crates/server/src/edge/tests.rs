@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::guard::{End, HeadGuard};
 use super::visitor::Visitor;
 use crate::config::Config;
+use crate::hosting::Table;
 use crate::knock::Reach;
 use crate::site::Site;
 
@@ -32,7 +33,7 @@ fn connect() -> DuplexStream {
 
 fn connect_through(buffer_bytes: usize) -> DuplexStream {
     let (peer, stream) = duplex(buffer_bytes);
-    let site = Site::new(Config::default(), None).unwrap();
+    let site = Site::new(Config::default(), Table::default(), None).unwrap();
     tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     peer
 }
@@ -255,7 +256,7 @@ async fn dribbling_does_not_help() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_is_dropped() {
     let (mut peer, stream) = duplex(64);
-    let site = Site::new(Config::default(), None).unwrap();
+    let site = Site::new(Config::default(), Table::default(), None).unwrap();
     let served = tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site));
     let start = Instant::now();
     peer.write_all(GET.as_bytes()).await.unwrap();
@@ -265,7 +266,7 @@ async fn a_peer_that_does_not_read_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_connections_end_with_the_server() {
-    let site = Site::new(Config::default(), None).unwrap();
+    let site = Site::new(Config::default(), Table::default(), None).unwrap();
     let open = |site: &Arc<Site>| {
         let (peer, stream) = duplex(1 << 16);
         (
@@ -287,7 +288,7 @@ async fn waiting_connections_end_with_the_server() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_asking_when_the_server_ends_is_answered() {
-    let site = Site::new(Config::default(), None).unwrap();
+    let site = Site::new(Config::default(), Table::default(), None).unwrap();
     let (mut peer, stream) = duplex(1 << 16);
     tokio::spawn(until_closed(stream, Visitor::new(([127, 0, 0, 1], 1).into(), Reach::Loopback), site.clone()));
     let (half, rest) = UPGRADE.split_at(20);

@@ -18,10 +18,11 @@ use super::answer;
 use super::visitor::{Visitor, introduce};
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
+use crate::hosting;
 use crate::lines::{Goodbye, Line};
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
-use crate::site::Site;
+use crate::site::{Admitted, Site};
 
 /// Judges and answers the request; `None`: it was refused. `leftover`: what the peer sent behind the head, already frames.
 pub(super) async fn open<S>(
@@ -36,7 +37,7 @@ where
 {
     introduce(&mut request, &visitor, &site);
     let client = visitor.client(&request, &site);
-    let (guest, response, negotiated) = match decide(&request, &visitor, &site) {
+    let Decision { guest, response, negotiated, config } = match decide(&request, &visitor, &site).await {
         Ok(decision) => decision,
         Err(refusal) => return answer::send_and_close(stream, *refusal).await.map(|()| None),
     };
@@ -46,7 +47,7 @@ where
     stream.flush().await?; // TLS may hold some of it back
     let limits = match guest {
         Guest::Session(_) => site.realm.line.clone(),
-        _ => site.line.clone(),
+        _ => config,
     };
     let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, limits);
     let Visitor { peer, certificate, .. } = visitor;
@@ -58,6 +59,7 @@ where
         Guest::Demo(place) => place.serve(socket, line, peer),
         Guest::Channels(visit) => serve(socket, line, peer, (visit, site)),
         Guest::Session(connection) => serve(socket, line, peer, connection),
+        Guest::Hosted(guest) => guest.serve(socket, line, peer),
     }))
 }
 
@@ -131,20 +133,31 @@ enum Guest {
     Demo(Place),
     Channels(Box<Visit>),
     Session(Box<session::websocket::Connection>),
+    Hosted(hosting::Guest),
 }
 
-/// Lets a guest in, with the head of the response and what was agreed on. It has its place before the handshake is
+/// A guest who is let in, the head of the response, and what was agreed on.
+struct Decision {
+    guest: Guest,
+    response: Vec<u8>,
+    negotiated: Negotiated,
+    config: Arc<openline::Config>,
+}
+
+/// Lets a guest in. It has its place before the handshake is
 /// answered: whoever reads the answer is in.
-fn decide(
-    request: &Request<()>,
-    visitor: &Visitor,
-    site: &Arc<Site>,
-) -> Result<(Guest, Vec<u8>, Negotiated), Box<Response<Bytes>>> {
+async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> Result<Decision, Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
-    let endpoint = site.admit(request, visitor)?;
+    let Admitted { endpoint, found } = site.admit(request, visitor)?;
+    if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
+        let (guest, response, negotiated) = Box::pin(hosting::arrive(request, found, visitor, site)).await?;
+        let (guest, config) = (Guest::Hosted(guest), found.place.line.clone());
+        return Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config });
+    }
+    let nothing = || Box::new(answer::not_found(request.uri().path(), site.routes.overview()));
     let read = || Offer::read(request).map_err(rejected);
     let (offer, acceptance) = match &endpoint {
-        Endpoint::Page(_) => return Err(Box::new(answer::not_found(request.uri().path(), true))),
+        Endpoint::Page(_) | Endpoint::Hosted => return Err(nothing()),
         Endpoint::Demo(socket) => {
             let offer = read()?;
             let acceptance = socket.accept(&offer)?;
@@ -157,10 +170,11 @@ fn decide(
             (offer, acceptance)
         }
         Endpoint::Session(_) | Endpoint::Beside | Endpoint::Api(_) => {
-            return Err(Box::new(answer::not_found(request.uri().path(), site.config.demo)));
+            return Err(nothing());
         }
     };
-    let acceptance = Acceptance { deflate: site.config.deflate.clone(), ..acceptance };
+    let deflate = found.as_ref().map_or(&site.config.deflate, |found| &found.place.deflate);
+    let acceptance = Acceptance { deflate: deflate.clone(), ..acceptance };
     let (mut response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
     let guest = match endpoint {
         Endpoint::Demo(socket) => Guest::Demo(socket.enter(site)),
@@ -172,9 +186,8 @@ fn decide(
         Endpoint::Session(_) => {
             Guest::Session(Box::new(session::websocket::Connection::begin(request, &acceptance, site)?))
         }
-        Endpoint::Page(_) | Endpoint::Beside | Endpoint::Api(_) => {
-            return Err(Box::new(answer::not_found(request.uri().path(), site.config.demo)));
-        }
+        Endpoint::Page(_) | Endpoint::Beside | Endpoint::Api(_) | Endpoint::Hosted => return Err(nothing()),
     };
-    Ok((guest, http1::encode_response(&response), negotiated))
+    let config = found.map_or_else(|| site.line.clone(), |found| found.place.line.clone());
+    Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config })
 }

@@ -25,7 +25,7 @@ struct Bench {
 
 impl Bench {
     fn new(transport: Transport) -> Self {
-        let site = Site::new(Config::default(), None).unwrap();
+        let site = Site::new(Config::default(), crate::hosting::Table::default(), None).unwrap();
         let now = Instant::now();
         let context = Context { realm: &site.realm, channels: &site.channels, now, unix_ms: 1_000_000 };
         let session = Session::new(Id::of(7), transport, Encoding::Json, Arrival::default(), Arc::default(), context);
@@ -192,7 +192,7 @@ fn nonsense_is_answered_in_order() {
         random ^= random << 17;
         (random % below as u64) as usize
     };
-    let site = Site::new(Config::default(), None).unwrap();
+    let site = Site::new(Config::default(), crate::hosting::Table::default(), None).unwrap();
     let mut connected = 0;
     for _ in 0..3_000 {
         let context = Context { realm: &site.realm, channels: &site.channels, now: Instant::now(), unix_ms: 0 };

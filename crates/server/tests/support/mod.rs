@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use openline_server::{Config, Farewell, Listen, Order, Server};
+use openline_server::{Config, Farewell, Lines, Listen, Order, Server};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
@@ -33,6 +34,7 @@ pub fn upgrade_with(path: &str, fields: &str) -> String {
 /// A server on a free port of 127.0.0.1. It ends with this.
 pub struct Running {
     pub address: SocketAddr,
+    pub lines: Arc<Lines>,
     order: Option<oneshot::Sender<Order>>,
     served: JoinHandle<Farewell>,
 }
@@ -40,10 +42,10 @@ pub struct Running {
 pub async fn start(config: Config) -> Running {
     let config = Config { listen: vec![Listen::At(([127, 0, 0, 1], 0).into())], ..config };
     let server = Server::bind(config).await.unwrap();
-    let address = server.local_addrs()[0];
+    let (address, lines) = (server.local_addrs()[0], server.lines());
     let (order, ordered) = oneshot::channel();
     let served = tokio::spawn(server.serve(async { ordered.await.unwrap_or(Order::Close) }));
-    Running { address, order: Some(order), served }
+    Running { address, lines, order: Some(order), served }
 }
 
 impl Running {

@@ -11,6 +11,7 @@ mod compression;
 mod hooks;
 mod limits;
 mod proxies;
+mod route;
 mod server;
 mod times;
 mod tls;
@@ -45,6 +46,9 @@ pub(crate) struct File {
     /// A namespace, `[namespaces.chat]` for the channels `chat:…`: the keys of `[channels]`, of which it has its own. Namespaces
     /// without a section do not exist (but see `server.any_namespace`).
     pub(crate) namespaces: BTreeMap<String, Channels>,
+    /// What is at a path: files, another server, a program, a service, a channel. See [hosting](hosting.md). One of `static`, `proxy`,
+    /// `exec`, `tcp`, `channel`, `redirect`, `respond` and `echo` is there; the rest says how.
+    pub(crate) route: Vec<route::Route>,
     /// Keys of backends.
     pub(crate) api: api::Api,
     /// Tokens, by which clients say who they are.
@@ -100,12 +104,30 @@ impl File {
         let tokens = self.auth.read(&mut wrong);
         let sessions = self.client.read(&mut wrong);
         let hooks = self.hooks.read(&mut wrong);
+        let line = openline::Config {
+            max_frame_bytes: self.limits.max_frame_bytes.0,
+            max_message_bytes: self.limits.max_message_bytes.0,
+            max_output_bytes: self.limits.max_output_bytes.0,
+            ping_interval: self.times.ping_interval.0,
+            pong_timeout: self.times.pong_timeout.0,
+            message_timeout: self.times.message_timeout.0,
+            write_timeout: self.times.write_timeout.0,
+            close_timeout: self.times.close_timeout.0,
+            ..openline::Config::default()
+        };
+        let mut routes = Vec::new();
+        for (index, route) in self.route.iter().enumerate() {
+            routes.extend(route.read(&line, &mut |key, why| wrong(&format!("route[{index}].{key}"), why)));
+        }
         let config = Config {
             listen: self.server.listen.iter().map(|address| address.0).collect(),
             knock: Knock {
                 hosts,
                 origins: self.server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
+                any_origin: false,
             },
+            routes,
+            allow_public_backends: self.server.allow_public_backends,
             demo: self.server.demo,
             tls,
             proxies: Proxies {
@@ -118,17 +140,7 @@ impl File {
                 max_headers: self.limits.max_headers.0,
                 timeout: self.times.head_timeout.0,
             },
-            line: openline::Config {
-                max_frame_bytes: self.limits.max_frame_bytes.0,
-                max_message_bytes: self.limits.max_message_bytes.0,
-                max_output_bytes: self.limits.max_output_bytes.0,
-                ping_interval: self.times.ping_interval.0,
-                pong_timeout: self.times.pong_timeout.0,
-                message_timeout: self.times.message_timeout.0,
-                write_timeout: self.times.write_timeout.0,
-                close_timeout: self.times.close_timeout.0,
-                ..openline::Config::default()
-            },
+            line,
             deflate: self.compression.deflate(),
             namespaces,
             policies,

@@ -24,6 +24,10 @@ pub(crate) struct Server {
     /// Namespaces without a section of their own exist, too, with the settings of `[channels]`. Off, so that a typing mistake in a
     /// channel's name is a 404 and not a channel that nobody hears.
     pub(super) any_namespace: bool,
+    /// Routes to programs, services and other servers (`exec`, `tcp`, `proxy`) may be reached from other machines by whoever knows the
+    /// address. Off: then a server with such routes starts on this machine alone and without trusted proxies, or where client
+    /// certificates are asked for.
+    pub(super) allow_public_backends: bool,
     /// Worker threads; by default one per core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) threads: Option<Count>,
@@ -37,6 +41,7 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             demo: false,
             any_namespace: false,
+            allow_public_backends: false,
             threads: None,
         }
     }

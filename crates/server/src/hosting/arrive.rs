@@ -1,0 +1,60 @@
+//! A request for a line to a hosted place: everything that the line needs is there before the handshake is answered.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection, Subprotocol};
+
+use super::guest::{Guest, Kind};
+use super::place::{Found, Here};
+use super::proxy;
+use crate::edge::answer::{self, text};
+use crate::edge::visitor::Visitor;
+use crate::site::Site;
+
+/// What a refusal is.
+pub(super) type Refusal = Box<Response<Bytes>>;
+
+/// Lets a guest in, with the response and what was agreed on.
+pub(crate) async fn arrive(
+    request: &Request<()>,
+    found: &Found,
+    visitor: &Visitor,
+    site: &Site,
+) -> Result<(Guest, Response<()>, Negotiated), Refusal> {
+    let place = &found.place;
+    let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
+    match &place.here {
+        Here::Redirect(redirect) => return Err(Box::new(redirect.respond(request.uri(), found))),
+        Here::Respond(respond) => return Err(Box::new(respond.respond())),
+        Here::Files(_) => return Err(Box::new(answer::not_found(request.uri().path(), ""))),
+        _ => {}
+    }
+    let offer = Offer::read(request).map_err(rejected)?;
+    let slot = place.slot().map_err(|()| {
+        Box::new(answer::try_later(format!("{} holds as many lines as it may. Try again later.", place.path())))
+    })?;
+    let listed = || offer.subprotocols().iter().find(|name| place.subprotocols.contains(name)).cloned();
+    let mut headers = HeaderMap::new();
+    let (kind, subprotocol): (Kind, Option<Subprotocol>) = match &place.here {
+        Here::Echo if place.subprotocols.is_empty() => (Kind::Echo, offer.subprotocols().first().cloned()),
+        Here::Echo => (Kind::Echo, listed()),
+        Here::Exec(programs) => (Kind::Exec(programs.start(request, found, visitor, site)?), listed()),
+        Here::Tcp(tcp) => {
+            let chosen = listed().or_else(|| tcp.choose(&offer));
+            let bridge = tcp.connect(found, chosen.as_ref(), &place.line).await?;
+            (Kind::Tcp(Box::new(bridge)), chosen)
+        }
+        Here::Proxy(pool) => {
+            let opened = proxy::connect(request, &offer, pool, found, visitor, site).await?;
+            headers = opened.headers;
+            (Kind::Proxy(Box::new(opened.relay)), opened.subprotocol)
+        }
+        Here::Channel(_) | Here::Files(_) | Here::Redirect(_) | Here::Respond(_) => {
+            return Err(Box::new(text(StatusCode::NOT_FOUND, "There is no WebSocket here.")));
+        }
+    };
+    place.decorate(&mut headers);
+    let acceptance = Acceptance { subprotocol, headers, deflate: place.deflate.clone() };
+    let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
+    Ok((Guest { kind, slot }, response, negotiated))
+}

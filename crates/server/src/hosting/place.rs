@@ -1,0 +1,181 @@
+//! A place: a route as it runs, with what its lines share.
+
+use std::sync::Arc;
+
+use ::http::HeaderMap;
+use openline::deflate::Deflate;
+use openline::proto::handshake::Subprotocol;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::exec::{Groups, Programs};
+use super::files::Folder;
+use super::proxy::{self, Pool};
+use super::redirect::Redirect;
+use super::respond::Respond;
+use super::route::{Compression, Origins, Route, What};
+use super::table::show;
+use super::tcp::Tcp;
+use crate::config::Config;
+use crate::knock::Knock;
+
+/// A route as it runs.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its template, as it was written.
+    path: Box<str>,
+    /// As people know it, for the log.
+    pub(super) shown: Box<str>,
+    /// Its template in normal form.
+    pub(super) template: Box<str>,
+    pub(super) here: Here,
+    knock: Knock,
+    is_public: bool,
+    pub(super) subprotocols: Vec<Subprotocol>,
+    pub(crate) line: Arc<openline::Config>,
+    pub(crate) deflate: Option<Deflate>,
+    slots: Option<Arc<Semaphore>>,
+    headers: HeaderMap,
+}
+
+/// What is there.
+#[derive(Debug)]
+pub(super) enum Here {
+    Echo,
+    Channel(Box<str>),
+    Files(Box<Folder>),
+    Redirect(Redirect),
+    Respond(Respond),
+    Exec(Arc<Programs>),
+    Tcp(Tcp),
+    Proxy(Arc<Pool>),
+}
+
+/// What places have from the server.
+pub(super) struct Server<'a> {
+    config: &'a Config,
+    line: Arc<openline::Config>,
+    groups: Arc<Groups>,
+}
+
+impl<'a> Server<'a> {
+    pub(super) fn of(config: &'a Config, groups: Arc<Groups>) -> Self {
+        Self { config, line: Arc::new(config.line.clone()), groups }
+    }
+
+    /// Of the programs that run.
+    pub(super) fn groups(&self) -> Arc<Groups> {
+        self.groups.clone()
+    }
+}
+
+/// A place that a request leads to, and the parameters in its path, percent-encoded as they came.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) place: Arc<Place>,
+    pub(crate) parameters: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Place {
+    pub(super) fn open(route: &Route, template: &str, server: &Server<'_>) -> Result<Self, String> {
+        let config = server.config;
+        let mut line = route.line.as_ref().map_or_else(|| server.line.clone(), |line| Arc::new(line.clone()));
+        let here = match &route.what {
+            What::Echo => Here::Echo,
+            What::Channel(name) => Here::Channel(name.as_str().into()),
+            What::Files(files) => Here::Files(Box::new(Folder::open(files, template)?)),
+            What::Redirect(redirect) => Here::Redirect(redirect.clone()),
+            What::Respond(respond) => Here::Respond(respond.clone()),
+            What::Exec(exec) => Here::Exec(Programs::open(exec, show(route), &line, server)?),
+            What::Proxy(proxy) => {
+                let pool = Pool::open(proxy, &line, server.groups.endings().clone())?;
+                line = Arc::new(proxy::relayed(&line));
+                Here::Proxy(Arc::new(pool))
+            }
+            What::Tcp(tcp) => Here::Tcp(tcp.clone().checked()?),
+        };
+        let mut knock = config.knock.clone();
+        knock.hosts.extend(route.host.clone());
+        match &route.origins {
+            Origins::AsServer => {}
+            Origins::These(origins) => knock.origins.clone_from(origins),
+            Origins::Any => knock.any_origin = true,
+        }
+        Ok(Self {
+            path: route.path.as_str().into(),
+            shown: show(route).into(),
+            template: template.into(),
+            here,
+            knock,
+            is_public: route.what.is_public(),
+            subprotocols: route.subprotocols.clone(),
+            line,
+            deflate: match &route.compression {
+                Compression::AsServer => config.deflate.clone(),
+                Compression::Off => None,
+                Compression::On(deflate) => Some(deflate.clone()),
+            },
+            slots: route.max_lines.map(|lines| Arc::new(Semaphore::new(lines.min(Semaphore::MAX_PERMITS)))),
+            headers: route.headers.clone(),
+        })
+    }
+
+    /// Its template, as it was written.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Who may knock here.
+    pub(crate) fn knock(&self) -> &Knock {
+        &self.knock
+    }
+
+    /// Whether any page may use it by plain HTTP.
+    pub(crate) fn is_public(&self) -> bool {
+        self.is_public
+    }
+
+    /// Whether it has a folder's files, whatever their names.
+    pub(crate) fn has_files(&self) -> bool {
+        matches!(self.here, Here::Files(_))
+    }
+
+    /// The channel that a request's parameters name, percent-encoded.
+    pub(crate) fn channel(&self, parameters: &[(Box<str>, Box<str>)]) -> Option<String> {
+        let Here::Channel(template) = &self.here else { return None };
+        let mut name = String::new();
+        let mut rest: &str = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            name.push_str(before);
+            let (parameter, after) = after.split_once('}')?;
+            name.push_str(&parameters.iter().find(|(name, _)| **name == *parameter)?.1);
+            rest = after;
+        }
+        name.push_str(rest);
+        Some(name)
+    }
+
+    /// The servers behind, if there are any.
+    pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
+        match &self.here {
+            Here::Proxy(pool) => Some(pool),
+            _ => None,
+        }
+    }
+
+    /// Room for one more line: `Err`, there is none; `Ok(None)`, nobody counts.
+    pub(super) fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, ()> {
+        match &self.slots {
+            None => Ok(None),
+            Some(slots) => slots.clone().try_acquire_owned().map(Some).map_err(drop),
+        }
+    }
+
+    /// Adds the route's own fields to an answer.
+    pub(crate) fn decorate(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
