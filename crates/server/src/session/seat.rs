@@ -118,7 +118,7 @@ impl Seat {
             // It panicked: the session cannot know what it waits for.
             Poll::Ready(Some(Err(_))) => {
                 self.session.disconnect(Disconnect::SERVER_ERROR);
-                Poll::Pending
+                Poll::Ready((Ticket::Refresh, Found::Keys))
             }
             Poll::Ready(None) => {
                 self.asked = None;

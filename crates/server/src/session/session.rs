@@ -691,30 +691,28 @@ impl Session {
             let colon = if namespace.is_empty() { "" } else { ":" };
             subs.entry(format!("{namespace}{colon}#{user}")).or_default();
         }
+        let results = match self.enter_all(subs, request, context) {
+            Ok(results) => results,
+            // It is in altogether, or not at all.
+            Err(refused) => {
+                self.subs.clear();
+                return Err(refused.into());
+            }
+        };
         self.stage = Stage::Open;
-        let mut results = BTreeMap::new();
-        for (name, admitted) in subs {
-            let channel: ChannelName =
-                name.parse().map_err(|_| Refused::BAD_REQUEST.because("that cannot be the name of a channel"))?;
-            let wanted = request.subs.get(&name);
-            let recovers = wanted.is_some_and(|wanted| wanted.recover);
-            let since = wanted.and_then(since);
-            let data = push::value(&admitted.data, self.encoding);
-            let admitted = Admitted { since, ..admitted };
-            let (result, _) = self.enter(&channel, admitted, true, recovers, context)?;
-            results.insert(name, wire::SubscribeResult { data, ..result });
-        }
         realm.sessions.enter(self.client, self.identity.user().map(Arc::from), self.mailbox.clone());
         let interval = realm.settings.ping_interval;
         // From half an interval on, so that those who came together are not pinged together.
         self.ping = Ping::Next(context.now + interval / 2 + interval * self.client.spread() / 512);
         self.expires = expire_at.map(|at| context.at(at));
+        // Where a backend decides whether it goes on, the client need not come with anything.
+        let renews = expire_at.filter(|_| !self.more.as_deref().is_some_and(|more| more.hooked));
         Ok(Reply {
             connect: Some(Box::new(wire::ConnectResult {
                 client: self.client.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                expires: self.expires.is_some() && !self.more.as_deref().is_some_and(|more| more.hooked),
-                ttl: expire_at.map_or(0, |at| seconds_until(at, context)),
+                expires: renews.is_some(),
+                ttl: renews.map_or(0, |at| seconds_until(at, context)),
                 data: push::value(&data, self.encoding),
                 subs: results,
                 ping: interval.as_secs().max(1) as u32,
@@ -724,6 +722,26 @@ impl Session {
             })),
             ..Reply::default()
         })
+    }
+
+    /// Takes the places that it has from the beginning.
+    fn enter_all(
+        &mut self,
+        subs: BTreeMap<String, Admitted>,
+        request: &wire::ConnectRequest,
+        context: Context<'_>,
+    ) -> Result<BTreeMap<String, wire::SubscribeResult>, Refused> {
+        let mut results = BTreeMap::new();
+        for (name, admitted) in subs {
+            let channel = channel(&name)?;
+            let wanted = request.subs.get(&name);
+            let recovers = wanted.is_some_and(|wanted| wanted.recover);
+            let data = push::value(&admitted.data, self.encoding);
+            let admitted = Admitted { since: wanted.and_then(since), ..admitted };
+            let (result, _) = self.enter(&channel, admitted, true, recovers, context)?;
+            results.insert(name, wire::SubscribeResult { data, ..result });
+        }
+        Ok(results)
     }
 
     fn subscribe(

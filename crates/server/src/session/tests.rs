@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use openline_hub::Draft;
+use openline_hub::{Draft, Namespaces, Settings};
 use serde_json::{Value, json};
 
 use super::codes::Disconnect;
@@ -14,6 +14,9 @@ use super::session::{Arrival, Context, Out, Session, Transport};
 use super::sessions::Id;
 use super::wire::Encoding;
 use crate::config::Config;
+use crate::hosting::Table;
+use crate::identity::{Admission, Carried, identity};
+use crate::rights::{Act, Policies, Policy, Rights, Who};
 use crate::site::Site;
 
 /// A session, its site, and the time.
@@ -25,10 +28,13 @@ struct Bench {
 
 impl Bench {
     fn new(transport: Transport) -> Self {
-        let site = Site::new(Config::default(), crate::hosting::Table::default(), None).unwrap();
+        Self::on(Site::new(Config::default(), Table::default(), None).unwrap(), transport, Arrival::default())
+    }
+
+    fn on(site: Arc<Site>, transport: Transport, arrival: Arrival) -> Self {
         let now = Instant::now();
         let context = Context { realm: &site.realm, channels: &site.channels, now, unix_ms: 1_000_000 };
-        let session = Session::new(Id::of(7), transport, Encoding::Json, Arrival::default(), Arc::default(), context);
+        let session = Session::new(Id::of(7), transport, Encoding::Json, arrival, Arc::default(), context);
         Self { site, session, now }
     }
 
@@ -81,6 +87,72 @@ impl Bench {
             context.hub().publish(&channel, Draft::text(text), now).unwrap();
         })
     }
+}
+
+/// Each identity, each right given to each kind of people: what it opens to a session, and nothing else.
+#[test]
+fn sessions_have_the_rights_that_are_given_to_them() {
+    const ACTS: [(Act, &str); 4] = [
+        (Act::Subscribe, r#"{"id":2,"subscribe":{"channel":"C"}}"#),
+        (Act::Publish, r#"{"id":2,"publish":{"channel":"C","data":1}}"#),
+        (Act::History, r#"{"id":2,"history":{"channel":"C","limit":1}}"#),
+        (Act::Presence, r#"{"id":2,"presence_stats":{"channel":"C"}}"#),
+    ];
+    let ann = || Who::Users(["ann".into()].into());
+    for (who, user, channel, may) in [
+        (Who::Nobody, "", "a", false),
+        (Who::Nobody, "ann", "a", false),
+        (Who::Anyone, "", "a", true),
+        (Who::Anyone, "ann", "a", true),
+        (Who::Known, "", "a", false),
+        (Who::Known, "ann", "a", true),
+        (ann(), "ann", "a", true),
+        (ann(), "eve", "a", false),
+        (ann(), "", "a", false),
+        (Who::Anyone, "ann", "#ann", true),
+        (Who::Anyone, "eve", "#ann", false),
+        (Who::Nobody, "ann", "#ann", false),
+        (Who::Anyone, "ann", "elsewhere:a", false),
+    ] {
+        for (given, _) in ACTS {
+            let mut rights = Rights::default();
+            *match given {
+                Act::Subscribe => &mut rights.subscribe,
+                Act::Publish => &mut rights.publish,
+                Act::History => &mut rights.history,
+                _ => &mut rights.presence,
+            } = who.clone();
+            let settings = Settings { presence: true, ..Settings::default() };
+            let namespaces = Namespaces::new(settings.clone()).with("elsewhere", settings);
+            // A namespace has its own rights, here none, and not those of the others.
+            let policies = Policies::new(Policy { rights, ..Policy::default() }).with("elsewhere", Policy::default());
+            let site = Site::new(Config { policies, namespaces, ..Config::default() }, Table::default(), None).unwrap();
+            for (act, command) in ACTS {
+                let admission = Admission { identity: identity(user), ..Admission::default() };
+                let arrival = Arrival { carried: Carried::Admission(Box::new(admission)), ..Arrival::default() };
+                let mut bench = Bench::on(site.clone(), Transport::WebSocket, arrival);
+                bench.say(CONNECT);
+                let said = bench.say(&command.replace('C', channel));
+                let expected = if may && act == given { Value::Null } else { json!(103) };
+                assert_eq!(
+                    said[0]["error"]["code"], expected,
+                    "{given:?} is for {who:?}: {act:?} of {channel} by {user:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_is_in_all_its_channels_or_not_in() {
+    let subs = [("a".to_owned(), Default::default()), ("two words".to_owned(), Default::default())].into();
+    let admission = Admission { identity: identity("ann"), subs, ..Admission::default() };
+    let arrival = Arrival { carried: Carried::Admission(Box::new(admission)), ..Arrival::default() };
+    let mut bench =
+        Bench::on(Site::new(Config::default(), Table::default(), None).unwrap(), Transport::WebSocket, arrival);
+    assert_eq!(bench.say(CONNECT)[0]["error"]["code"], 107);
+    assert_eq!(bench.site.channels.hub().subscribers(&"a".parse().unwrap()), 0);
+    assert_eq!(bench.say(r#"{"id":2,"ping":{}}"#), [json!({"gone":3501})], "it has not connected");
 }
 
 const CONNECT: &str = r#"{"id":1,"connect":{}}"#;
@@ -192,7 +264,7 @@ fn nonsense_is_answered_in_order() {
         random ^= random << 17;
         (random % below as u64) as usize
     };
-    let site = Site::new(Config::default(), crate::hosting::Table::default(), None).unwrap();
+    let site = Site::new(Config::default(), Table::default(), None).unwrap();
     let mut connected = 0;
     for _ in 0..3_000 {
         let context = Context { realm: &site.realm, channels: &site.channels, now: Instant::now(), unix_ms: 0 };
