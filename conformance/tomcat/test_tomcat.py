@@ -1,9 +1,11 @@
-"""Our client and Tomcat 10's WebSockets, without TLS and with."""
+"""Tomcat 10's WebSockets, without TLS and with: to our client, and behind our server."""
 
 import os
 import re
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -75,3 +77,32 @@ def test_tls_and_its_absence_are_told_apart(tomcat):
     code, _, err = connect(f"{'ws' if scheme == 'wss' else 'wss'}://{rest}", "-k", input=b"")
     # Tomcat answers plain HTTP on its TLS port with 400, and TLS on its plain port with an answer in HTTP.
     assert (code, "400" in err) == (5, True) if scheme == "wss" else (code == 4 and "does not speak TLS" in err), err
+
+
+@pytest.fixture
+def behind_us(tomcat, tmp_path):
+    """The same Tomcat behind `openline serve`, which trusts it as the client does."""
+    url, flags = tomcat
+    file = tmp_path / "openline.toml"
+    backend = url.removesuffix("/echo")
+    ca = f'backend_ca = "{flags[1]}"' if flags else ""
+    file.write_text(f'[server]\nlisten = ["127.0.0.1:0"]\n[[route]]\npath = "/"\nproxy = "{backend}"\n{ca}\n')
+    command = [OPENLINE, "serve", "--config", file]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        port = re.match(r"listening on http://127.0.0.1:(\d+)", server.stdout.readline())
+        assert port, server.stderr.read()
+        yield f"127.0.0.1:{port[1]}"
+        server.kill()
+
+
+@pytest.mark.timeout(120)
+def test_behind_us_its_lines_and_its_pages_work(behind_us):
+    lines = b"".join(b"%d " % number + b"x" * length + b"\n" for number, length in enumerate((0, 1, 125, 126, 8192, 65_536, 500_000)))
+    code, out, err = connect(f"ws://{behind_us}/echo", "--subprotocol", "chat", input=lines)
+    assert (code, err) == (0, "openline: open, with subprotocol chat\nopenline: closed with 1000 Normal Closure\n")
+    assert out == lines
+    code, _, err = connect(f"ws://{behind_us}/nothing", input=b"")
+    assert code == 5 and "404" in err, err
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://{behind_us}/nothing")
+    assert refused.value.code == 404 and b"Tomcat" in refused.value.read()
