@@ -18,7 +18,7 @@ use super::answer;
 use super::visitor::{Visitor, introduce};
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
-use crate::hosting;
+use crate::hosting::{self, Arrival, Tunnel};
 use crate::lines::{Goodbye, Line};
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
@@ -45,6 +45,9 @@ where
     let line = site.lines.open();
     stream.write_all(&response).await?;
     stream.flush().await?; // TLS may hold some of it back
+    if let Guest::Tunnel(tunnel) = guest {
+        return Ok(Some(tunnel.serve(stream, leftover, line, visitor.peer)));
+    }
     let limits = match guest {
         Guest::Session(_) => site.realm.line.clone(),
         _ => config,
@@ -60,6 +63,7 @@ where
         Guest::Channels(visit) => serve(socket, line, peer, (visit, site)),
         Guest::Session(connection) => serve(socket, line, peer, connection),
         Guest::Hosted(guest) => guest.serve(socket, line, peer),
+        Guest::Tunnel(_) => return Ok(None), // it went above
     }))
 }
 
@@ -134,6 +138,7 @@ enum Guest {
     Channels(Box<Visit>),
     Session(Box<session::websocket::Connection>),
     Hosted(hosting::Guest),
+    Tunnel(Box<Tunnel>),
 }
 
 /// A guest who is let in, the head of the response, and what was agreed on.
@@ -150,9 +155,18 @@ async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> R
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
     let Admitted { endpoint, found } = site.admit(request, visitor)?;
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
-        let (guest, response, negotiated) = Box::pin(hosting::arrive(request, found, visitor, site)).await?;
-        let (guest, config) = (Guest::Hosted(guest), found.place.line.clone());
-        return Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config });
+        let config = found.place.line.clone();
+        return Ok(match Box::pin(hosting::arrive(request, found, visitor, site)).await? {
+            Arrival::Guest(arrived) => {
+                let (guest, response, negotiated) = *arrived;
+                let response = http1::encode_response(&response);
+                Decision { guest: Guest::Hosted(guest), response, negotiated, config }
+            }
+            Arrival::Tunnel(mut tunnel) => {
+                let response = std::mem::take(&mut tunnel.response);
+                Decision { guest: Guest::Tunnel(tunnel), response, negotiated: Negotiated::default(), config }
+            }
+        });
     }
     let nothing = || Box::new(answer::not_found(request.uri().path(), site.routes.overview()));
     let read = || Offer::read(request).map_err(rejected);

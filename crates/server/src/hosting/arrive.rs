@@ -14,13 +14,21 @@ use crate::site::Site;
 /// What a refusal is.
 pub(super) type Refusal = Box<Response<Bytes>>;
 
-/// Lets a guest in, with the response and what was agreed on.
+/// Somebody who is let in.
+pub(crate) enum Arrival {
+    /// With the response, and what was agreed on.
+    Guest(Box<(Guest, Response<()>, Negotiated)>),
+    /// What is agreed on is between them and the server behind.
+    Tunnel(Box<proxy::Tunnel>),
+}
+
+/// Lets somebody in.
 pub(crate) async fn arrive(
     request: &Request<()>,
     found: &Found,
     visitor: &Visitor,
     site: &Site,
-) -> Result<(Guest, Response<()>, Negotiated), Refusal> {
+) -> Result<Arrival, Refusal> {
     let place = &found.place;
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
     match &place.here {
@@ -33,6 +41,13 @@ pub(crate) async fn arrive(
     let slot = place.slot().map_err(|()| {
         Box::new(answer::try_later(format!("{} holds as many lines as it may. Try again later.", place.path())))
     })?;
+    if let Here::Proxy(pool) = &place.here
+        && pool.is_tunnel
+    {
+        let mut tunnel = proxy::open_tunnel(request, pool, found, visitor, site).await?;
+        tunnel.slot = slot;
+        return Ok(Arrival::Tunnel(Box::new(tunnel)));
+    }
     let listed = || offer.subprotocols().iter().find(|name| place.subprotocols.contains(name)).cloned();
     let mut headers = HeaderMap::new();
     let (kind, subprotocol): (Kind, Option<Subprotocol>) = match &place.here {
@@ -56,5 +71,5 @@ pub(crate) async fn arrive(
     place.decorate(&mut headers);
     let acceptance = Acceptance { subprotocol, headers, deflate: place.deflate.clone() };
     let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
-    Ok((Guest { kind, slot }, response, negotiated))
+    Ok(Arrival::Guest(Box::new((Guest { kind, slot }, response, negotiated))))
 }

@@ -28,7 +28,7 @@ mod tcp;
 mod template;
 mod within;
 
-pub(crate) use self::arrive::arrive;
+pub(crate) use self::arrive::{Arrival, arrive};
 pub use self::dial::{Address, BackendTls, InvalidAddress};
 pub(crate) use self::exec::Groups;
 pub use self::exec::{Exec, Frames, Sharing};
@@ -36,6 +36,7 @@ pub use self::files::Files;
 pub(crate) use self::guest::Guest;
 pub(crate) use self::http::respond;
 pub(crate) use self::place::Found;
+pub(crate) use self::proxy::Tunnel;
 pub use self::proxy::{Health, HostHeader, InvalidUpstream, Proxy, Upstream};
 pub use self::redirect::Redirect;
 pub use self::respond::Respond;

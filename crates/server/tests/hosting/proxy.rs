@@ -295,6 +295,38 @@ async fn close_codes_pass_and_reserved_ones_do_not() {
 }
 
 #[tokio::test]
+async fn a_tunnel_passes_bytes_and_only_after_a_checked_101() {
+    let behind = behind_us(vec![Route::new("/echo", What::Echo)]).await;
+    let upstream = format!("http://{}", behind.address).parse().unwrap();
+    let server = host_one("/", proxied(Proxy { tunnel: true, ..Proxy::to(upstream) })).await;
+    let client = Client::new().subprotocol("x");
+    let (mut socket, response) = client.connect(&format!("ws://{}/echo", server.address)).await.unwrap();
+    assert_eq!(socket.subprotocol(), Some("x"));
+    assert!(response.headers().contains_key("sec-websocket-extensions"), "what the ends agree on is theirs");
+    for message in ["hi".to_owned(), "again and ".repeat(100_000)] {
+        socket.send(&message[..]).await.unwrap();
+        hears(&mut socket, &message).await;
+    }
+    let closed = socket.close(CloseCode::try_from(4001).unwrap(), "own").await.unwrap();
+    assert_eq!(closed.code(), 4001);
+    assert_eq!(refusal(&server, "/none").await.0, 404);
+    for wrong in [
+        &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ] {
+        let behind = Behind::new().await;
+        let server = host_one("/", proxied(Proxy { tunnel: true, ..behind.proxy() })).await;
+        let (answer, ()) = tokio::join!(refusal(&server, "/"), async {
+            let mut stream = behind.accept().await;
+            head(&mut stream).await;
+            stream.write_all(wrong).await.unwrap();
+        });
+        assert_eq!(answer.0, 502, "{}", wrong.escape_ascii());
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_resets_in_the_middle_of_a_message_is_1014() {
     let behind = Behind::new().await;
     let server = host_one("/", proxied(behind.proxy())).await;

@@ -116,6 +116,9 @@ pub(crate) struct Route {
     health_path: Option<String>,
     /// `proxy`: how often it is asked. By default not at all: who cannot be reached gets nothing for ten seconds.
     health_interval: Option<Time>,
+    /// `proxy`: whether WebSockets pass as bytes once the other server has said 101. Then keepalive, limits, compression and close
+    /// codes are between the two ends. Off.
+    tunnel: Option<bool>,
     /// `proxy`: whether messages are compressed on the way to the other server. Off: it is near.
     upstream_compression: Option<bool>,
     /// `proxy`, `tcp`: TLS to the backend. `proxy` uses it for `https` and `wss`.
@@ -268,6 +271,7 @@ impl Route {
             connect_timeout: or(&self.connect_timeout, defaults.connect_timeout),
             response_timeout: or(&self.response_timeout, defaults.response_timeout),
             max_body_bytes: self.max_body_bytes.as_ref().map_or(defaults.max_body_bytes, |bytes| bytes.0),
+            tunnel: self.tunnel == Some(true),
             compression: (self.upstream_compression == Some(true)).then(Deflate::default),
             ..defaults
         })))
@@ -361,6 +365,7 @@ impl Route {
             ("upstream_host", self.upstream_host.is_some(), &["proxy"]),
             ("health_path", self.health_path.is_some(), &["proxy"]),
             ("health_interval", self.health_interval.is_some(), &["proxy"]),
+            ("tunnel", self.tunnel.is_some(), &["proxy"]),
             ("upstream_compression", self.upstream_compression.is_some(), &["proxy"]),
             ("backend_tls", self.backend_tls.is_some(), &["tcp"]),
             ("backend_ca", self.backend_ca.is_some(), &["proxy", "tcp"]),

@@ -24,6 +24,7 @@ mod line;
 mod plain;
 mod pool;
 mod relay;
+mod tunnel;
 mod upstream;
 
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) use self::line::connect;
 pub(super) use self::plain::respond;
 pub(super) use self::pool::Pool;
 pub(super) use self::relay::Relay;
+pub(crate) use self::tunnel::Tunnel;
+pub(super) use self::tunnel::open as open_tunnel;
 pub use self::upstream::{InvalidUpstream, Upstream};
 use super::dial::BackendTls;
 
@@ -57,6 +60,9 @@ pub struct Proxy {
     /// A request's body has at most this many bytes; over it 413. Default 100 MiB: it passes through without being kept, so
     /// that this is for the server behind.
     pub max_body_bytes: u64,
+    /// Whether WebSockets pass as bytes, once the other server has said 101: then keepalive, limits, compression and close codes
+    /// are between the two ends, and only the opening is ours. Default: no.
+    pub tunnel: bool,
     /// Compression towards the other server. Default none: it is near.
     pub compression: Option<Deflate>,
 }
@@ -96,6 +102,7 @@ impl Proxy {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
             max_body_bytes: 100 << 20,
+            tunnel: false,
             compression: None,
         }
     }

@@ -37,6 +37,7 @@ pub(in crate::hosting) struct Pool {
     pub(super) response_timeout: Duration,
     pub(super) max_body_bytes: u64,
     pub(super) compression: Option<Deflate>,
+    pub(in crate::hosting) is_tunnel: bool,
     /// Of lines to them.
     pub(super) line: Arc<openline::Config>,
     /// Lines on their way out.
@@ -91,6 +92,7 @@ impl Pool {
             response_timeout: proxy.response_timeout,
             max_body_bytes: proxy.max_body_bytes,
             compression: proxy.compression.clone(),
+            is_tunnel: proxy.tunnel,
             line: Arc::new(relayed(line)),
             endings,
             health: proxy.health.clone(),
