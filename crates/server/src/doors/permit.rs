@@ -33,19 +33,19 @@ impl Guest {
     /// # Errors
     /// 401: they show a key that is none.
     pub(crate) fn of<B>(request: &Request<B>, site: &Site) -> Result<Self, Box<Response<Bytes>>> {
-        let carried = identified(request, site)?;
-        let identity = request.extensions().get::<Identity>().cloned().or(carried).unwrap_or_default();
-        let is_backend = match shown_key(request.headers()) {
-            // Where there are no keys, what looks like one is for somebody else.
-            Some(shown) if !site.config.api_keys.is_empty() => {
-                let is_known = is_one_of(shown, &site.config.api_keys);
-                if !is_known && identity == Identity::Anonymous {
-                    return Err(unknown_key());
-                }
-                is_known
-            }
-            _ => false,
+        // Where there are no keys, what looks like one is for somebody else.
+        let shown = shown_key(request.headers()).filter(|_| !site.config.api_keys.is_empty());
+        let is_backend = shown.is_some_and(|shown| is_one_of(shown, &site.config.api_keys));
+        let known = request.extensions().get::<Identity>().cloned();
+        let identity = match known {
+            Some(identity) => identity,
+            // A key is no token, although both may be a bearer's.
+            None if is_backend => Identity::Anonymous,
+            None => identified(request, site)?.unwrap_or_default(),
         };
+        if shown.is_some() && !is_backend && identity == Identity::Anonymous {
+            return Err(unknown_key());
+        }
         Ok(Self { identity, is_backend })
     }
 
