@@ -5,6 +5,7 @@
 mod exec;
 mod files;
 mod proxy;
+mod registry;
 mod routes;
 #[path = "../support/mod.rs"]
 mod support;

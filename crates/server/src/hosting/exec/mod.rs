@@ -17,7 +17,6 @@
 mod environment;
 mod group;
 mod process;
-mod room;
 mod shared;
 mod stderr;
 mod stdout;

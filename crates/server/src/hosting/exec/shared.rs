@@ -14,12 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
 use super::process::{Parts, Process};
-use super::room::{Member, Room};
 use super::stdout::{Cut, Cutter, TooLong};
 use super::talk::{hear, too_long, verdict, write};
 use super::{Frames, Programs, environment};
 use crate::hosting::arrive::Refusal;
 use crate::hosting::guest::drain;
+use crate::room::{Member, Room};
 
 /// Messages that wait for the program, all lines together; over it the lines wait. Few, as each may be a megabyte.
 const WAITING: usize = 16;

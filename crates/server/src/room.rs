@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 /// Who is here.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(crate) struct Room {
     members: Mutex<Members>,
 }
 
@@ -24,7 +24,7 @@ struct Members {
 }
 
 impl Room {
-    pub(super) fn join(self: &Arc<Self>, max_outbox_bytes: usize) -> Member {
+    pub(crate) fn join(self: &Arc<Self>, max_outbox_bytes: usize) -> Member {
         let outbox = Arc::new(Outbox::new(max_outbox_bytes));
         let mut members = lock(&self.members);
         let id = members.next;
@@ -34,7 +34,7 @@ impl Room {
     }
 
     /// Tells everyone.
-    pub(super) fn tell(&self, message: &Message) {
+    pub(crate) fn tell(&self, message: &Message) {
         let shared = SharedMessage::new(message);
         // Who overflows hears no more, and is not asked again.
         lock(&self.members).outboxes.retain(|_, outbox| outbox.put(&shared, message.len()));
@@ -43,7 +43,7 @@ impl Room {
 
 /// One who is here, until dropped.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     id: u64,
     outbox: Arc<Outbox>,
     room: Arc<Room>,
@@ -51,7 +51,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Waits for what is said.
-    pub(super) async fn hear(&self) -> SharedMessage {
+    pub(crate) async fn hear(&self) -> SharedMessage {
         loop {
             if let Some(message) = self.outbox.take() {
                 return message;
@@ -61,7 +61,7 @@ impl Member {
     }
 
     /// Waits until it was too slow, and hears no more.
-    pub(super) async fn overflowed(&self) {
+    pub(crate) async fn overflowed(&self) {
         self.outbox.overflowed.notified().await;
     }
 }
