@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod open_files;
 mod opening;
+mod overhead;
 mod page;
 mod peers;
 mod progress;
@@ -48,6 +49,8 @@ enum Command {
     FanOut(fan_out::Options),
     /// System calls and allocations per message
     Calls(calls::Options),
+    /// Bytes and time of a message by WebSocket, event stream and long polling; docs/overhead.md
+    Overhead(overhead::Options),
     /// Everything, with every peer, and docs/performance.md
     All(everything::Options),
     /// docs/performance.md anew, from what was measured last
@@ -73,6 +76,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Idle(options) => idle(options),
         Command::FanOut(options) => fan_out(options),
         Command::Calls(options) => calls(options),
+        Command::Overhead(options) => overhead(options),
         Command::All(options) => everything::measure(options),
         Command::Page => results::write_page(),
     }
@@ -101,6 +105,12 @@ fn fan_out(options: &fan_out::Options) -> Result<()> {
 fn calls(options: &calls::Options) -> Result<()> {
     let report = calls::measure(options)?;
     done(&report.machine, &report.markdown(), &report, options.write.then_some(results::CALLS))
+}
+
+fn overhead(options: &overhead::Options) -> Result<()> {
+    let report = overhead::measure(options)?;
+    done(&report.machine, &report.markdown(), &report, None)?;
+    if options.write { results::write_overhead(&report) } else { Ok(()) }
 }
 
 /// Shows a report, and keeps it if it has a name.

@@ -12,16 +12,33 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     calls, chart,
     comparison::Comparison,
-    connect, fan_out, idle,
+    connect, fan_out, idle, overhead,
     page::{self, Figures},
 };
 
 /// Keeps a report under its name, and writes the page anew.
 pub(crate) fn write(name: &str, report: &impl Serialize) -> Result<()> {
+    keep(name, report)?;
+    write_page()
+}
+
+/// Keeps what the doors cost, and writes their page and its chart.
+pub(crate) fn write_overhead(report: &overhead::Report) -> Result<()> {
+    keep(OVERHEAD, report)?;
+    let docs = home().join("../docs");
+    fs::create_dir_all(docs.join("images"))?;
+    fs::write(docs.join("images").join(overhead::CHART), chart::svg(overhead::CHART_SHOWS, &report.panels()))?;
+    let path = docs.join("overhead.md");
+    fs::write(&path, report.page()).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+fn keep(name: &str, report: &impl Serialize) -> Result<()> {
     let directory = home().join("results");
     fs::create_dir_all(&directory)?;
     fs::write(directory.join(name), serde_json::to_string_pretty(report)? + "\n")?;
-    write_page()
+    Ok(())
 }
 
 /// The page, from what was measured last.
@@ -66,3 +83,4 @@ pub(crate) const CONNECT: &str = "connect.json";
 pub(crate) const IDLE: &str = "idle.json";
 pub(crate) const FAN_OUT: &str = "fan_out.json";
 pub(crate) const CALLS: &str = "calls.json";
+const OVERHEAD: &str = "overhead.json";

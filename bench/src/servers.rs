@@ -65,6 +65,12 @@ impl Server {
     }
 }
 
+/// The product as it comes, on a thread of its own and a port of its choice.
+pub(crate) fn serve_alone(profile: &str) -> Result<Server> {
+    let cargo = Cargo { profile: profile.to_owned() };
+    Ok(Server::new(SERVE, &cargo.product()?, &["serve", "--listen=127.0.0.1:0", "--threads=1", "--log-level=error"]))
+}
+
 impl Options {
     pub(crate) fn cargo(&self) -> Cargo {
         Cargo { profile: self.profile.clone() }
