@@ -14,7 +14,7 @@ use crate::frame::{Header, Opcode};
 use crate::handshake::Negotiated;
 use crate::limits::Config;
 use crate::masker::Masker;
-use crate::message::{self, Kind, Outgoing, SharedMessage};
+use crate::message::{self, Kind, Outgoing, SharedMessage, Wish};
 use crate::output::Output;
 use crate::receive::{Mode, Reader};
 use crate::role::Role;
@@ -159,7 +159,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues the next part of a streamed message; the first part begins it, and `last` ends it.
+    /// Queues the next part of a streamed message; the first part begins it, and `last` ends it. Whether the message is
+    /// compressed is the first part's affair: what later parts say about it does not count. Each part is flushed, which
+    /// takes some 5 bytes: compressed parts should be longer than that.
     ///
     /// # Errors
     /// As [`send`](Self::send); [`SendError::MixedKinds`] when a part is of another kind than the first.
@@ -468,7 +470,8 @@ impl Connection {
     }
 
     /// Queues a part of a streamed message compressed, flushed so that the peer can inflate all of it. Whether that shrinks
-    /// the first part decides for all of them; `false` when they are to be sent as they are.
+    /// the first part decides for all of them, unless it is to be compressed anyhow; `false` when they are to be sent as they
+    /// are.
     #[inline(never)]
     fn send_compressed_part(&mut self, part: &Outgoing<'_>, first: bool, last: bool, output: &mut Output) -> bool {
         if first && last {
@@ -486,7 +489,7 @@ impl Connection {
         };
         let opcode = if first { part.kind.opcode() } else { Opcode::Continuation };
         let compressed = if last { deflater.end(bytes) } else { deflater.part(bytes) };
-        if first && compressed.len() >= bytes.len() {
+        if first && part.wish == Wish::None && compressed.len() >= bytes.len() {
             deflater.reset();
             compression.put_deflater(deflater);
             return false;

@@ -56,6 +56,7 @@ impl Lines {
         let mut book = self.book();
         let told = book.farewell.is_some();
         let key = book.entries.insert(Entry { told, waker: None });
+        drop(book);
         self.count.send_modify(|count| *count += 1);
         Line { key, waker: None, lines: self.clone() }
     }
@@ -126,8 +127,10 @@ impl Line {
         {
             return Poll::Ready(goodbye);
         }
-        entry.waker = Some(cx.waker().clone());
+        // Wakers may be the last that keep a task's memory: they are dropped without the lock.
+        let before = entry.waker.replace(cx.waker().clone());
         drop(book);
+        drop(before);
         self.waker = Some(cx.waker().clone());
         Poll::Pending
     }

@@ -227,4 +227,11 @@ async fn streamed_messages_are_compressed_by_choice() {
         note(&handle);
     }
     assert_eq!(first_bytes, [0x01, 0x41, 0x02, 0x41, 0x41, 0x02]);
+
+    // However short the first part is, and although its flush makes it longer.
+    let mut text = socket.start_text().compressed();
+    assert!(once(text.write("Hi")).is_ready() && once(text.write(&long)).is_ready() && once(text.finish()).is_ready());
+    let written = handle.take_written();
+    assert_eq!(written[0], 0x41);
+    assert!(written.len() < long.len() / 2, "{}", written.len());
 }

@@ -87,7 +87,8 @@ impl Inflater {
     /// # Errors
     /// The bytes are not DEFLATE (RFC 1951).
     pub fn inflate(&mut self, input: &[u8], max_bytes: usize) -> Result<Inflated<'_>, InflateError> {
-        if self.at > Self::HISTORY_BYTES {
+        // Rarely: it costs what 32 KiB cost to move, and a message may be a byte.
+        if self.buffer.len() - self.at < Self::PIECE_BYTES / 4 {
             self.buffer.copy_within(self.at - Self::HISTORY_BYTES..self.at, 0);
             self.at = Self::HISTORY_BYTES;
         }

@@ -43,7 +43,8 @@ pub struct Deflate {
     /// peer's down to its window. Default 30 s: bursts keep theirs, and most connections are quiet most of the time.
     pub quiet_after: Duration,
 
-    /// A message may inflate to at most this many times what came, and 64 KiB; over it, 1009. Default `None`: DEFLATE
+    /// A message may inflate to at most this many times what came, and 64 KiB; over it, 1009. Held while it inflates, so a
+    /// message whose beginning shrank more than this is refused, however little the rest of it did. Default `None`: DEFLATE
     /// itself stops at 1,032, `Config::max_message_bytes` bounds a message whatever its ratio, and messages that repeat
     /// themselves are legal.
     pub max_ratio: Option<u32>,

@@ -13,6 +13,7 @@ use openline::proto::Role;
 use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection};
 use openline::{Error, WebSocket, http1};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::answer;
 use super::visitor::{Visitor, introduce};
@@ -43,8 +44,11 @@ where
     };
     drop(request);
     let line = site.lines.open();
-    stream.write_all(&response).await?;
-    stream.flush().await?; // TLS may hold some of it back
+    let answer = async {
+        stream.write_all(&response).await?;
+        stream.flush().await // TLS may hold some of it back
+    };
+    timeout(site.config.line.write_timeout, answer).await??;
     if let Guest::Tunnel(tunnel) = guest {
         return Ok(Some(tunnel.serve(stream, leftover, line, visitor.peer)));
     }
