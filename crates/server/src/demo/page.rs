@@ -1,4 +1,4 @@
-//! `/`: a page that connects, sends, watches, and shows the code that does the same; and its two files.
+//! `/`: a page that connects, sends, watches, and shows the code that does the same; and its three files.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,13 +16,18 @@ pub(crate) struct Asset {
     body: &'static str,
 }
 
-static ASSETS: [Asset; 3] = [
+static ASSETS: [Asset; 4] = [
     Asset { path: "/", content_type: "text/html; charset=utf-8", body: include_str!("../page/index.html") },
     Asset { path: "/page/style.css", content_type: "text/css; charset=utf-8", body: include_str!("../page/style.css") },
     Asset {
         path: "/page/page.js",
         content_type: "text/javascript; charset=utf-8",
         body: include_str!("../page/page.js"),
+    },
+    Asset {
+        path: "/page/channel.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("../page/channel.js"),
     },
 ];
 

@@ -337,7 +337,7 @@ function cutBytes(data) {
 }
 
 /** Characters that draw nothing, or redraw what is around them, are shown as what they are. */
-function visible(data) {
+export function visible(data) {
   return data
     .replace(/[\0-\x08\x0b-\x1f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
     .replace(/\x7f/g, '\u2421')
