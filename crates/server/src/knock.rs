@@ -196,6 +196,20 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// In a word or two, to count by.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Proxied(_) => "proxied",
+            Self::NoHost => "no host",
+            Self::ForeignHost(..) => "host",
+            Self::UnreadableOrigin => "unreadable origin",
+            Self::ForeignOrigin(_) => "origin",
+            Self::CrossSite => "cross-site",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

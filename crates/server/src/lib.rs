@@ -9,19 +9,23 @@
 //!                        │                  ├─▶ session: /connection/…, many channels on one line
 //!                        │                  └─▶ hosting: where there are routes, what they lead to, and no demo
 //!                        ▼
-//!                     knock: who may
+//!                     knock: who may                       admin: metrics and health, on an address of their own
 //! ```
 //!
 //! See [`Server`] for an example.
 
+mod admin;
 mod api;
 pub mod cli;
 mod config;
 mod connections;
+mod counts;
 mod demo;
 mod doors;
 mod edge;
 pub mod exit;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hooks;
 pub mod hosting;
 mod identity;
@@ -29,6 +33,7 @@ pub mod knock;
 mod lines;
 mod listen;
 mod outbound;
+mod rates;
 mod registry;
 mod rights;
 mod room;
@@ -43,12 +48,13 @@ mod tls;
 pub use openline_hub as hub;
 
 pub use config::values::Secret;
-pub use config::{Config, Listen, Network, Proxies};
+pub use config::{Admin, Config, Listen, Network, Proxies};
 pub use edge::visitor::ClientAddress;
 pub use hooks::{Hook, HookSettings};
 pub use identity::{KeyError, TokenAlgorithm, TokenKey, TokenSettings};
 pub use lines::Lines;
 pub use listen::BindError;
+pub use rates::{Rate, Rates};
 pub use registry::{Registry, Seat};
 pub use rights::{Act, Identity, Policies, Policy, Rights, Who};
 pub use server::{Server, StartError};

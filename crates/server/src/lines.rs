@@ -9,6 +9,8 @@ use openline::proto::CloseCode;
 use slab::Slab;
 use tokio::sync::watch;
 
+use crate::counts::Kind;
+
 /// What a line is told to close with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goodbye {
@@ -30,6 +32,8 @@ pub struct Lines {
 #[derive(Debug, Default)]
 struct Book {
     entries: Slab<Entry>,
+    /// Of each kind, how many there are, and how many there ever were.
+    counts: [(usize, u64); Kind::ALL.len()],
     /// Set once and for good: whoever opens a line after that is told at once.
     farewell: Option<Goodbye>,
 }
@@ -37,6 +41,7 @@ struct Book {
 #[derive(Debug)]
 struct Entry {
     told: bool,
+    kind: Kind,
     /// Who waits to be told.
     waker: Option<Waker>,
 }
@@ -52,10 +57,12 @@ impl Lines {
     }
 
     /// Enters a line; it is struck out when the returned [`Line`] is dropped.
-    pub(crate) fn open(self: &Arc<Self>) -> Line {
+    pub(crate) fn open(self: &Arc<Self>, kind: Kind) -> Line {
         let mut book = self.book();
         let told = book.farewell.is_some();
-        let key = book.entries.insert(Entry { told, waker: None });
+        let key = book.entries.insert(Entry { told, kind, waker: None });
+        let (now, ever) = &mut book.counts[kind as usize];
+        (*now, *ever) = (*now + 1, *ever + 1);
         drop(book);
         self.count.send_modify(|count| *count += 1);
         Line { key, waker: None, lines: self.clone() }
@@ -78,6 +85,11 @@ impl Lines {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Of each kind, how many are open, and how many ever were.
+    pub(crate) fn counts(&self) -> [(usize, u64); Kind::ALL.len()] {
+        self.book().counts
     }
 
     /// How many are open.
@@ -139,7 +151,10 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         // The waker may be the last that keeps its task's memory: it is dropped without the lock.
-        let entry = self.lines.book().entries.remove(self.key);
+        let mut book = self.lines.book();
+        let entry = book.entries.remove(self.key);
+        book.counts[entry.kind as usize].0 -= 1;
+        drop(book);
         self.lines.count.send_modify(|count| *count -= 1);
         drop(entry);
     }
@@ -154,8 +169,10 @@ mod tests {
     #[tokio::test]
     async fn the_open_are_told_in_turn_and_the_late_at_once() {
         let lines = Lines::new();
-        let (mut first, mut second) = (lines.open(), lines.open());
-        drop(lines.open());
+        let (mut first, mut second) = (lines.open(Kind::Test), lines.open(Kind::Test));
+        drop(lines.open(Kind::Poll));
+        assert_eq!(lines.counts()[Kind::Test as usize], (2, 2));
+        assert_eq!(lines.counts()[Kind::Poll as usize], (0, 1));
         assert_eq!(lines.count(), 2);
         let first = tokio::spawn(async move { first.told_to_close().await });
         let is_told = |line: &mut Line| line.poll_told_to_close(&mut Context::from_waker(Waker::noop())).is_ready();
@@ -164,7 +181,7 @@ mod tests {
 
         let untold = lines.farewell(GOODBYE);
         assert_eq!(untold.len(), 2);
-        let mut late = lines.open();
+        let mut late = lines.open(Kind::Test);
         assert_eq!(late.told_to_close().await, GOODBYE);
 
         lines.tell(untold[0]);

@@ -10,8 +10,9 @@ use openline::tls::{Fingerprint, TlsError};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::admin;
 use crate::config::Config;
 use crate::connections::Alive;
 use crate::hosting::{Groups, Route, RouteError, Table};
@@ -41,6 +42,8 @@ pub struct Server {
     site: Arc<Site>,
     /// Of a certificate of our own making.
     fingerprint: Option<Fingerprint>,
+    /// The internal address, or why it is not there.
+    admin: Option<Result<(TcpListener, SocketAddr), BindError>>,
 }
 
 impl Server {
@@ -68,11 +71,9 @@ impl Server {
             let address = listener.local_addr().map_err(StartError::Io)?;
             listeners.push((listener, address));
         }
-        Ok(Self {
-            listeners,
-            site: Site::new(config, table, acceptor).map_err(|error| StartError::Io(io::Error::other(error)))?,
-            fingerprint,
-        })
+        let admin = config.admin.as_ref().map(admin::bind).transpose().map_err(StartError::Admin)?;
+        let site = Site::new(config, table, acceptor).map_err(|error| StartError::Io(io::Error::other(error)))?;
+        Ok(Self { listeners, site, fingerprint, admin })
     }
 
     /// Whether somebody may come to every address that it listens on, and nobody to what is not for strangers.
@@ -97,6 +98,12 @@ impl Server {
         self.fingerprint
     }
 
+    /// Where metrics and health are answered.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        let bound = self.admin.as_ref()?.as_ref().ok()?;
+        Some(bound.1)
+    }
+
     /// Its open lines, for whoever wants to know how many there are.
     pub fn lines(&self) -> Arc<Lines> {
         self.site.lines.clone()
@@ -117,7 +124,7 @@ impl Server {
     /// Answers until it is told to end, and how; then ends, within the drain window (if it drains) and the shutdown
     /// timeout. What is open after that is dropped.
     pub async fn serve(self, order: impl Future<Output = Order>) -> Farewell {
-        let Self { listeners, site, .. } = self;
+        let Self { listeners, site, admin, .. } = self;
         // Whatever happens to this future, nothing of the server outlives it.
         let alive = Alive::default();
         let connections = &alive.0;
@@ -142,6 +149,9 @@ impl Server {
         site.routes.table().watch(&listening);
         let _stop_listening = listening.clone().drop_guard();
 
+        // Until the very end: whoever asks is to hear that it comes.
+        let _stop_admin = serve_admin(admin, &site);
+
         let order = order.await;
         if order == Order::Close {
             listening.cancel();
@@ -157,6 +167,21 @@ impl Server {
         let _ = timeout(site.config.shutdown_timeout, programs.0.ended()).await;
         farewell
     }
+}
+
+/// Answers at the internal address for as long as what is returned lives.
+fn serve_admin(admin: Option<Result<(TcpListener, SocketAddr), BindError>>, site: &Arc<Site>) -> DropGuard {
+    let stop = CancellationToken::new();
+    match admin {
+        Some(Ok((listener, _))) => {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(admin::serve(listener, site.clone())));
+        }
+        Some(Err(BindError { address, error })) => tracing::warn!(
+            "no metrics and no health: cannot listen on {address} ({error}); say where with --admin, or --admin off"
+        ),
+        None => {}
+    }
+    stop.drop_guard()
 }
 
 /// No program outlives the server, whatever happens to the future that serves.
@@ -191,6 +216,8 @@ pub enum StartError {
     Route(RouteError),
     /// An address that cannot be listened on.
     Bind(BindError),
+    /// The internal address, if it is needed, cannot be listened on.
+    Admin(BindError),
     /// Certificates, or their keys, that cannot be used.
     Tls(TlsError),
     /// Anything else that the system refused.
@@ -215,6 +242,10 @@ impl fmt::Display for StartError {
             ),
             Self::Route(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
+            Self::Admin(BindError { address, error }) => write!(
+                f,
+                "cannot listen on {address} for metrics and health: {error}; say another address with --admin, or --admin off"
+            ),
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
@@ -226,7 +257,7 @@ impl error::Error for StartError {
         match self {
             Self::Public(_) | Self::Unprotected(_) => None,
             Self::Route(error) => Some(error),
-            Self::Bind(error) => Some(error),
+            Self::Bind(error) | Self::Admin(error) => Some(error),
             Self::Tls(error) => Some(error),
             Self::Io(error) => Some(error),
         }

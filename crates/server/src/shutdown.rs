@@ -63,6 +63,7 @@ pub(crate) async fn close(lines: &Lines, goodbye: Goodbye, window: Duration, pat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counts::Kind;
 
     const WINDOW: Duration = Duration::from_secs(10);
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,7 +73,7 @@ mod tests {
         let lines = Lines::new();
         let start = Instant::now();
         let peers = (0..4).map(|_| {
-            let mut line = lines.open();
+            let mut line = lines.open(Kind::Test);
             tokio::spawn(async move {
                 assert_eq!(line.told_to_close().await.code, CloseCode::RESTART);
                 start.elapsed().as_millis()
@@ -93,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_close_is_dropped_in_time() {
         let lines = Lines::new();
-        let stubborn = lines.open();
+        let stubborn = lines.open(Kind::Test);
         let start = Instant::now();
         let farewell = close(&lines, Order::Close.goodbye(), Duration::ZERO, PATIENCE).await;
         assert_eq!(farewell, Farewell { told: 1, dropped: 1 });

@@ -1,6 +1,8 @@
 //! What every connection of a server shares, and the order in which a request is judged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::UPGRADE;
@@ -10,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::counts::{Counts, Limited};
 use crate::demo::Demo;
 use crate::doors::{Channels, sse};
 use crate::edge::visitor::Visitor;
@@ -17,6 +20,7 @@ use crate::edge::{answer, path};
 use crate::hosting::{Found, Table};
 use crate::knock::{Knock, Reach, Refusal, proxy_header};
 use crate::lines::Lines;
+use crate::rates::{Addresses, TooMuch, What};
 use crate::routes::{Endpoint, Routes};
 use crate::session::Realm;
 
@@ -30,6 +34,10 @@ pub(crate) struct Site {
     /// The limits of each line, shared by all.
     pub(crate) line: Arc<openline::Config>,
     pub(crate) lines: Arc<Lines>,
+    pub(crate) counts: Counts,
+    /// What each address has used up of its rates.
+    pub(crate) addresses: Addresses,
+    pub(crate) started: SystemTime,
     pub(crate) demo: Demo,
     pub(crate) routes: Routes,
     /// Whom to answer where no route says otherwise: also for the routes' hosts.
@@ -60,6 +68,9 @@ impl Site {
             demo: Demo::new(config.line.max_output_bytes),
             routes: Routes::new(table, config.demo),
             knock,
+            counts: Counts::default(),
+            addresses: Addresses::new(config.rates.clone()),
+            started: SystemTime::now(),
             tls,
             channels: Channels::new(&config),
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
@@ -68,6 +79,19 @@ impl Site {
             line: Arc::new(config.line.clone()),
             config,
         }))
+    }
+
+    /// Takes so much from what an address may do in a time.
+    ///
+    /// # Errors
+    /// It is too much, and was counted.
+    pub(crate) fn take(&self, what: What, address: IpAddr, amount: u64) -> Result<(), TooMuch> {
+        self.addresses.take(what, address, amount).inspect_err(|too_much| self.too_much(too_much))
+    }
+
+    /// Counts that something was too much.
+    pub(crate) fn too_much(&self, TooMuch { what, by, .. }: &TooMuch) {
+        self.counts.rate_limited.get_or_create(&Limited { what: what.name(), by }).inc();
     }
 
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?

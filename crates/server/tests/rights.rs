@@ -143,6 +143,17 @@ async fn a_namespace_that_does_not_exist_is_404_at_every_door() {
     }
 }
 
+/// HTML, "Server-sent events": 204 tells a browser that comes back to stop.
+#[tokio::test]
+async fn an_event_stream_that_comes_back_to_what_is_closed_is_told_to_stop() {
+    let server = server(&("history", Who::Anyone)).await;
+    let back = "Last-Event-ID: 00c0ffee00c0ffee.1\r\n";
+    let answer = knock(&server, "events", back).await;
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(knock(&server, "events", "").await.status, 403, "who is new is told why");
+    assert_eq!(knock(&server, "poll", back).await.status, 403, "who polls can read");
+}
+
 #[tokio::test]
 async fn whether_a_socket_hears_itself_is_a_rule_of_the_namespace() {
     for hears_itself in [true, false] {

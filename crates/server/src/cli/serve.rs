@@ -92,6 +92,10 @@ struct Flags {
     #[arg(long, value_name = "ORIGIN", value_parser = units::origin)]
     allow_origin: Vec<Origin>,
 
+    /// Answer /metrics, /live and /ready there, for whoever runs the server; or "off"
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090", value_parser = units::maybe_listen)]
+    admin: units::MaybeListen,
+
     /// Believe this proxy, or all of this network, where its clients are (X-Forwarded-For, Forwarded), and let them in as on
     /// a public address; may be repeated
     #[arg(long, value_name = "ADDR[/BITS]", help_heading = PROXIES)]
@@ -283,7 +287,7 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
                 StartError::Public(_) | StartError::Unprotected(_) | StartError::Route(_) | StartError::Tls(_) => {
                     Exit::Usage
                 }
-                StartError::Bind(_) => Exit::CannotListen,
+                StartError::Bind(_) | StartError::Admin(_) => Exit::CannotListen,
                 StartError::Io(_) => Exit::Failure,
             };
             return fail(exit, format_args!("{error}"));
@@ -293,6 +297,9 @@ pub(super) async fn run(loaded: Loaded) -> Exit {
     let tls = is_tls.then(|| server.fingerprint());
     let key = demo_key.as_ref().map(Secret::expose);
     let _ = announce(&server.local_addrs(), named.as_deref(), tls, is_demo, key, &server.routes());
+    if let Some(admin) = server.admin_addr() {
+        say(format_args!("metrics and health on http://{admin} (/metrics, /live, /ready)"));
+    }
     let (lines, programs) = (server.lines(), server.programs());
     let farewell = server.serve(first_order(signals, lines, programs)).await;
     if farewell.dropped > 0 {
@@ -417,7 +424,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::config::{Config, schema};
+    use crate::config::{Admin, Config, schema};
 
     #[derive(Parser)]
     struct Serve {
@@ -429,9 +436,11 @@ mod tests {
     fn without_a_file_it_is_the_servers_own_defaults() {
         let args = Serve::parse_from(["serve"]).args;
         let loaded = load::load(None, &Vec::new(), &args.said).unwrap();
-        // But that in the demo people see each other.
+        // But that in the demo people see each other, and that there is an internal address.
         let settings = openline_hub::Settings { presence: true, ..openline_hub::Settings::default() };
-        let demo = Config { namespaces: openline_hub::Namespaces::new(settings), ..Config::default() };
+        let namespaces = openline_hub::Namespaces::new(settings);
+        let admin = Some(Admin { listen: Listen::At(([127, 0, 0, 1], 8090).into()), is_needed: false });
+        let demo = Config { namespaces, admin, ..Config::default() };
         assert_eq!(format!("{:?}", loaded.config), format!("{demo:?}"));
     }
 

@@ -6,7 +6,17 @@ use http::{HeaderName, HeaderValue, Uri};
 use openline::proto::handshake::{ClientHandshake, Host, Subprotocol};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::Listen;
+
 pub(super) use crate::config::units::*;
+
+/// Where to listen, or not at all. (In a type of its own, as [`Maybe`] is.)
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaybeListen(#[expect(dead_code, reason = "read as text, with the rest of the flags")] Option<Listen>);
+
+pub(super) fn maybe_listen(text: &str) -> Result<MaybeListen, String> {
+    listen_or_off(text).map(MaybeListen)
+}
 
 /// A WebSocket's URL. For this machine, and for addresses, the scheme may be left out; for all else it has to be said
 /// whether the line is to be encrypted.

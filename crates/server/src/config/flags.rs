@@ -6,6 +6,7 @@ pub(crate) const FLAGS: &[(&str, &str)] = &[
     ("host", "server.hosts"),
     ("allow-origin", "server.allowed_origins"),
     ("threads", "server.threads"),
+    ("admin", "admin.listen"),
     ("trust-proxy", "proxies.trusted"),
     ("proxy-protocol", "proxies.protocol"),
     ("tls-cert", "tls.cert"),

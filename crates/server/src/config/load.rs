@@ -115,6 +115,9 @@ fn demo() -> Node {
     {
         tree.set(path, Node::scalar(Source::Demo, true));
     }
+    for rate in schema::keys().iter().filter_map(|key| key.path.strip_prefix("rates.")) {
+        tree.set(&["rates", rate], Node::scalar(Source::Demo, "off"));
+    }
     for act in ["subscribe", "publish", "history", "presence", "delete"] {
         tree.set(&["channels", "allow", act], Node::scalar(Source::Demo, "anyone"));
     }

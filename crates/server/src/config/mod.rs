@@ -32,6 +32,7 @@ use crate::hooks::HookSettings;
 use crate::hosting::Route;
 use crate::identity::TokenSettings;
 use crate::knock::Knock;
+use crate::rates::Rates;
 use crate::rights::{Policies, Policy};
 use crate::session::SessionSettings;
 use crate::tls::Tls;
@@ -43,6 +44,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Whom to answer.
     pub knock: Knock,
+    /// Where to answer metrics and health. Default: nowhere; `openline serve` has 127.0.0.1:8090.
+    pub admin: Option<Admin>,
     /// Whether there is the demo: the start page, `/test`, `/chat` and `/increment`. Default: yes.
     pub demo: bool,
     /// With TLS, `http` and `ws` are `https` and `wss`, on every address. Default: without.
@@ -70,6 +73,8 @@ pub struct Config {
     pub policies: Policies,
     /// Whoever shows one of them may publish to every channel, and delete its past. Default: none.
     pub api_keys: Vec<Secret>,
+    /// How much anybody may do in a time. Default: as much as they like.
+    pub rates: Rates,
     /// How many channels there may be, and what may wait in them.
     pub channels: openline_hub::Limits,
     /// How sessions are served.
@@ -89,6 +94,7 @@ impl Default for Config {
         Self {
             listen: vec![Listen::Loopback(8080)],
             knock: Knock::default(),
+            admin: None,
             demo: true,
             tls: None,
             proxies: Proxies::default(),
@@ -101,6 +107,7 @@ impl Default for Config {
             namespaces: Namespaces::default(),
             policies: Policies::new(Policy::open()),
             api_keys: Vec::new(),
+            rates: Rates::default(),
             channels: openline_hub::Limits::default(),
             sessions: SessionSettings::default(),
             tokens: TokenSettings::default(),
@@ -109,6 +116,15 @@ impl Default for Config {
             drain_window: Duration::ZERO,
         }
     }
+}
+
+/// The internal address: metrics and health, for whoever runs the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it is; of a port of this machine, only of 127.0.0.1.
+    pub listen: Listen,
+    /// Whether the server starts only with it.
+    pub is_needed: bool,
 }
 
 /// Proxies in front of the server.

@@ -66,6 +66,8 @@ fn kind(schema: &Json) -> String {
         "network" => Some("an address or a network"),
         "address" => Some("an address to listen on"),
         "address-or-off" => Some("an address to listen on, or `\"off\"`"),
+        "rate-or-off" => Some("a rate: `\"100/s\"`, `\"6000/m\"`, `\"10000/h\"`; or `\"off\"`"),
+        "bytes-rate-or-off" => Some("a rate of bytes: `\"1MiB/s\"`; or `\"off\"`"),
         "secret" => Some("a secret"),
         "whom" => Some("`\"nobody\"`, `\"anyone\"`, `\"known\"`, or a list of users"),
         _ => None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use openline::proto::handshake::{Host, Origin};
 
 use crate::config::Listen;
+use crate::rates::Rate;
 
 /// `4096`, `64KiB`, `1 MiB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
@@ -64,6 +65,35 @@ pub(crate) fn time_or_off(text: &str) -> Result<Maybe, String> {
         "off" => Ok(Maybe(None)),
         text => time(text).map(Some).map(Maybe).map_err(|error| format!("{error}, or off")),
     }
+}
+
+/// `100/s`, `6000/m`, `10000/h`; of bytes, `1MiB/s`.
+fn rate(text: &str, amount: fn(&str) -> Result<u64, String>) -> Result<Rate, String> {
+    let wrong = || "a rate is like 100/s, 6000/m (a minute) or 10000/h".to_owned();
+    let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    Ok(Rate { amount: amount(number.trim())?, per: Duration::from_secs(seconds) })
+}
+
+/// A rate of anything that is counted, or `off`.
+pub(crate) fn rate_or_off(text: &str) -> Result<Option<Rate>, String> {
+    let amount = |text: &str| count(text).map(|count| count as u64);
+    if text == "off" { Ok(None) } else { rate(text, amount).map(Some).map_err(|why| format!("{why}; or off")) }
+}
+
+/// A rate of bytes, or `off`.
+pub(crate) fn bytes_rate_or_off(text: &str) -> Result<Option<Rate>, String> {
+    if text == "off" { Ok(None) } else { rate(text, bytes).map(Some).map_err(|why| format!("{why}; or off")) }
+}
+
+/// `127.0.0.1:8090`, as [`listen`], or `off`.
+pub(crate) fn listen_or_off(text: &str) -> Result<Option<Listen>, String> {
+    if text == "off" { Ok(None) } else { listen(text).map(Some).map_err(|why| format!("{why}; or off")) }
 }
 
 /// A host's name; its port does not matter, and so has no place here.
@@ -134,6 +164,25 @@ mod tests {
         assert!(time("0").is_err());
         assert!(time_or_off("off").unwrap().0.is_none());
         assert_eq!(time_or_off("2s").unwrap().0, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn rates() {
+        let per = |amount, seconds| Some(Rate { amount, per: Duration::from_secs(seconds) });
+        for (text, expected) in [
+            ("100/s", Ok(per(100, 1))),
+            ("6000 / m", Ok(per(6000, 60))),
+            ("1/h", Ok(per(1, 3600))),
+            ("off", Ok(None)),
+            ("0/s", Err(())),
+            ("100", Err(())),
+            ("1KiB/s", Err(())),
+            ("1/d", Err(())),
+            ("-1/s", Err(())),
+        ] {
+            assert_eq!(rate_or_off(text).map_err(drop), expected, "{text}");
+        }
+        assert_eq!(bytes_rate_or_off("1MiB/m"), Ok(per(1 << 20, 60)));
     }
 
     #[test]

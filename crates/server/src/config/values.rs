@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units;
 use super::{Listen, Network};
+use crate::rates::Rate;
 use crate::rights::Who;
 
 /// A number or a text, as text: what a flag gets, too.
@@ -121,10 +122,19 @@ value!(
     Address(Listen), "address", "string", [":8080", "0.0.0.0:443"], units::listen, |listen| listen.to_string().into()
 );
 value!(
+    /// So many in a time, or as many as they like.
+    RateOrOff(Option<Rate>), "rate-or-off", "string", ["100/s", "off"],
+    units::rate_or_off, |rate| rate.map_or("off".into(), |rate| rate.to_string().into())
+);
+value!(
+    /// So many bytes in a time, or as many as they like.
+    BytesRateOrOff(Option<Rate>), "bytes-rate-or-off", "string", ["1MiB/s", "off"],
+    units::bytes_rate_or_off, |rate| rate.map_or("off".into(), shown_bytes_rate)
+);
+value!(
     /// Where to listen, or not at all.
     AddressOrOff(Option<Listen>), "address-or-off", "string", ["127.0.0.1:8090", "off"],
-    |text| if text == "off" { Ok(None) } else { units::listen(text).map(Some).map_err(|why| format!("{why}; or off")) },
-    |listen| listen.map_or("off".into(), |listen| listen.to_string().into())
+    units::listen_or_off, |listen| listen.map_or("off".into(), |listen| listen.to_string().into())
 );
 
 fn shown_bytes(bytes: u64) -> serde_json::Value {
@@ -134,6 +144,13 @@ fn shown_bytes(bytes: u64) -> serde_json::Value {
         }
     }
     bytes.into()
+}
+
+fn shown_bytes_rate(rate: Rate) -> serde_json::Value {
+    match shown_bytes(rate.amount) {
+        serde_json::Value::String(bytes) => format!("{bytes}/{}", rate.unit()).into(),
+        bytes => format!("{bytes}/{}", rate.unit()).into(),
+    }
 }
 
 fn shown_time(time: Duration) -> serde_json::Value {
@@ -291,6 +308,8 @@ pub(crate) fn complaint(format: &str, value: &serde_json::Value) -> Option<Strin
         "network" => check::<AddressOrNetwork>(value),
         "address" => check::<Address>(value),
         "address-or-off" => check::<AddressOrOff>(value),
+        "rate-or-off" => check::<RateOrOff>(value),
+        "bytes-rate-or-off" => check::<BytesRateOrOff>(value),
         "secret" => check::<Secret>(value),
         "whom" => check::<Whom>(value),
         _ => None,

@@ -14,6 +14,7 @@ use openline::proto::handshake::{Acceptance, Offer};
 use openline::{Error, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::counts::Kind;
 use crate::edge::answer::text;
 use crate::edge::{self, upgrade};
 use crate::lines::Line;
@@ -89,6 +90,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Test => Kind::Test,
+            Self::Chat(_) => Kind::Chat,
+            Self::Increment => Kind::Increment,
+        }
+    }
+
     /// Serves an open line until it ends. Each its own way: a line has the memory of its own endpoint, and not of the
     /// largest.
     pub(crate) fn serve<S>(self, socket: WebSocket<S>, line: Line, peer: SocketAddr) -> edge::Line

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use openline_hub::{
-    ChannelName, Draft, Hub, Member, Outbox, Position, PresenceStats, PublishError, Published, ReadError, Subscribe,
-    SubscribeError, Subscribed, Window,
+    ChannelName, Draft, Hub, Member, Outbox, Position, PresenceStats, PublishError, Published, ReadError, Stats,
+    Subscribe, SubscribeError, Subscribed, Window,
 };
 use tokio::time::sleep;
 
@@ -92,6 +92,11 @@ impl Channels {
 
     pub(crate) fn clear(&self, channel: &ChannelName) {
         self.hub.clear_history(channel);
+    }
+
+    /// What happened, and what there is.
+    pub(crate) fn stats(&self) -> Stats {
+        self.hub.stats()
     }
 
     /// Whether the namespace exists.

@@ -53,6 +53,7 @@ pub(crate) async fn respond(
     gone: CancellationToken,
 ) -> Response<Body> {
     let cross = cors::Cross::of(request.headers());
+    let comes_back = sse::comes_back(request.headers());
     let has_body = !request.body().is_end_stream();
     if request.method() == Method::OPTIONS {
         return cross.allow(cors::preflight());
@@ -70,6 +71,11 @@ pub(crate) async fn respond(
         _ => Err(not_allowed()),
     };
     cross.allow(answered.unwrap_or_else(|mut refusal| {
+        if comes_back && matches!(refusal.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
+            // HTML, "Server-sent events": "a client can be told to stop reconnecting using the HTTP 204 No Content".
+            *refusal = Response::new(Bytes::new());
+            *refusal.status_mut() = StatusCode::NO_CONTENT;
+        }
         if has_body {
             // RFC 9112 §9.3: a body that is not read to its end leaves no place for another request.
             refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

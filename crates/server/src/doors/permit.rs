@@ -1,5 +1,6 @@
 //! Who asks at a door, and what they may do there.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,9 @@ use subtle::ConstantTimeEq;
 
 use crate::config::values::Secret;
 use crate::edge::answer::text;
+use crate::edge::visitor::ClientAddress;
 use crate::identity::{Carried, TokenError};
+use crate::rates::{TooMuch, What};
 use crate::rights::{Act, Identity, Who};
 use crate::site::Site;
 
@@ -20,6 +23,8 @@ use crate::site::Site;
 pub(crate) struct Guest {
     /// Who they are, as far as whoever let them in knows.
     pub(crate) identity: Identity,
+    /// Where they are, for what an address may do in a time.
+    address: Option<IpAddr>,
     /// They showed a key of the API: what is for backends is for them.
     is_backend: bool,
 }
@@ -46,7 +51,19 @@ impl Guest {
         if shown.is_some() && !is_backend && identity == Identity::Anonymous {
             return Err(unknown_key());
         }
-        Ok(Self { identity, is_backend })
+        let address = request.extensions().get().map(|ClientAddress(address)| *address);
+        Ok(Self { identity, address, is_backend })
+    }
+
+    /// Takes so much from what their address may do in a time; backends may do as much as they like.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub(crate) fn take(&self, what: What, amount: usize, site: &Site) -> Result<(), TooMuch> {
+        match self.address {
+            Some(address) if !self.is_backend => site.take(what, address, amount as u64),
+            _ => Ok(()),
+        }
     }
 
     /// Whether they may.

@@ -16,7 +16,9 @@ use super::answer::{json, not_read, not_subscribed, with_position};
 use super::encoded::{self, Encoded};
 use super::permit::Guest;
 use super::{Body, Target, full, json as objects};
-use crate::edge::answer::text;
+use crate::counts::Kind;
+use crate::edge::answer::{text, too_much};
+use crate::rates::What;
 use crate::rights::Act;
 use crate::site::Site;
 
@@ -35,6 +37,9 @@ pub(super) async fn get<B>(
     for channel in &target.channels {
         guest.pass(act, channel, site)?;
     }
+    if act == Act::Subscribe {
+        guest.take(What::Subscriptions, target.channels.len(), site).map_err(|error| Box::new(too_much(&error)))?;
+    }
     let mut after = target.after(request.headers())?;
     if let Some(wait) = target.wait() {
         // Who waits without a position waits for what comes from now on, and not for what was.
@@ -43,7 +48,7 @@ pub(super) async fn get<B>(
             *after = Some(after.map_or_else(top, Ok).map_err(not_read)?);
         }
         // Whatever ends the wait, what is there then is the answer.
-        let mut line = site.lines.open();
+        let mut line = site.lines.open(Kind::Poll);
         tokio::select! {
             news = timeout(wait, news(target, &after, site)) => news.unwrap_or(Ok(()))?,
             _ = line.told_to_close() => {}
@@ -52,7 +57,9 @@ pub(super) async fn get<B>(
     }
     let mut windows = Vec::new();
     for (channel, after) in target.channels.iter().zip(after) {
-        windows.push(site.channels.window(channel, after, target.limit()).map_err(not_read)?);
+        let window = site.channels.window(channel, after, target.limit()).map_err(not_read)?;
+        window.publications.iter().for_each(|publication| site.counts.sent.count(publication.data.len()));
+        windows.push(window);
     }
     Ok(full(shown(target, &windows)))
 }

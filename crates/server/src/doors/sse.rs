@@ -23,8 +23,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded, push_data};
 use super::permit::Guest;
-use super::{Body, Target, json};
+use super::{Body, Target, full, json};
+use crate::counts::Kind;
 use crate::lines::Line;
+use crate::rates::What;
 use crate::rights::Act;
 use crate::site::Site;
 
@@ -46,10 +48,21 @@ pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     types.map(|kind| kind.split(';').next().unwrap_or_default().trim()).any(|kind| kind == "text/event-stream")
 }
 
+/// Whether somebody wants one who had one before.
+pub(super) fn comes_back(headers: &HeaderMap) -> bool {
+    is_wanted(headers) && headers.get("last-event-id").is_some_and(|id| !id.is_empty())
+}
+
 /// An event stream that says when to come back, and nothing else: for when there is no room, or the server ends. To any
 /// other answer than 200 a browser never comes back.
 pub(crate) fn come_back() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(format!("retry: {}\n\n", some_time())));
+    come_back_in(Duration::ZERO)
+}
+
+/// The same, and not before this time has passed.
+fn come_back_in(wait: Duration) -> Response<Bytes> {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(some_time());
+    let mut response = Response::new(Bytes::from(format!("retry: {wait_ms}\n\n")));
     described(response.headers_mut());
     response
 }
@@ -79,6 +92,9 @@ pub(super) fn open<B>(
     }
     let member = guest.member(&target.channels, site);
     let after = target.after(request.headers())?;
+    if let Err(too_much) = guest.take(What::Subscriptions, target.channels.len(), site) {
+        return Ok(full(come_back_in(too_much.wait)));
+    }
     let outbox = site.channels.outbox();
     let mut stream = Stream {
         positions: Vec::new(),
@@ -87,7 +103,8 @@ pub(super) fn open<B>(
         subscriptions: Vec::new(),
         comment: Box::pin(sleep(COMMENT_EVERY)),
         gone: Box::pin(gone.cancelled_owned()),
-        line: site.lines.open(),
+        line: site.lines.open(Kind::Events),
+        site: site.clone(),
         outbox,
         ended: false,
     };
@@ -139,6 +156,7 @@ struct Stream {
     comment: Pin<Box<Sleep>>,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
     line: Line,
+    site: Arc<Site>,
     ended: bool,
 }
 
@@ -149,6 +167,7 @@ impl Stream {
     }
 
     fn event(&mut self, tag: usize, publication: &Publication<Encoded>) {
+        self.site.counts.sent.count(publication.data.len());
         let epoch = self.positions[tag].epoch;
         self.positions[tag].offset = publication.offset;
         if !self.several {

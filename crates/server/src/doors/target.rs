@@ -87,10 +87,15 @@ impl Target {
         }
     }
 
+    /// The channels' names.
+    pub(crate) fn names(&self) -> &[ChannelName] {
+        &self.channels
+    }
+
     /// What was seen last of each channel: `Last-Event-ID` (which a browser sends when it comes back) beats `?after=`.
     ///
     /// One position, or for several channels one for each in their order, separated by commas, `-` for none.
-    pub(super) fn after(&self, headers: &HeaderMap) -> Result<Vec<Option<Position>>, TargetError> {
+    pub(crate) fn after(&self, headers: &HeaderMap) -> Result<Vec<Option<Position>>, TargetError> {
         let last_event = match headers.get("last-event-id").map(|id| id.to_str()) {
             None | Some(Ok("")) => None,
             Some(Ok(id)) => Some(id),

@@ -15,11 +15,16 @@ use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded};
 use super::json;
 use super::permit::Guest;
+use crate::edge::answer::too_much;
+use crate::rates::{Meter, TooMuch, What};
 use crate::rights::Act;
 use crate::site::Site;
 
 /// Too much waited: come back and say what was seen last.
 const TOO_SLOW: u16 = 4008;
+
+/// More is published than may be in the time: wait, and come back.
+const TOO_MUCH: u16 = 4029;
 
 /// Something is missing. The reason says of which channel, why, and from where to go on.
 const GAP: u16 = 4010;
@@ -34,6 +39,8 @@ pub(crate) struct Visit {
     guest: Guest,
     /// As others see it, if anything depends on that.
     member: Option<Arc<Member>>,
+    /// What it has used up of what a connection may publish: messages, and bytes.
+    used: [Meter; 2],
     outbox: Arc<Outbox<Encoded>>,
     subscribed: Vec<Subscribed<Encoded>>,
 }
@@ -46,6 +53,8 @@ impl Visit {
             guest.pass(Act::Subscribe, channel, site)?;
         }
         let after = target.after(request.headers())?;
+        let taken = guest.take(What::Subscriptions, target.channels.len(), site);
+        taken.map_err(|error| Box::new(too_much(&error)))?;
         let member = guest.member(&target.channels, site);
         let outbox = site.channels.outbox();
         let mut subscribed = Vec::new();
@@ -61,7 +70,7 @@ impl Visit {
             let one = site.channels.subscribe(channel, &outbox, subscribe);
             subscribed.push(one.map_err(not_subscribed)?);
         }
-        Ok(Self { target, guest, member, outbox, subscribed })
+        Ok(Self { target, guest, member, used: Default::default(), outbox, subscribed })
     }
 
     /// Says in the answer to the handshake where the client comes in.
@@ -108,7 +117,8 @@ impl Visit {
             let recovery = std::mem::replace(&mut self.subscribed[tag].recovery, Recovery::Live);
             let Recovery::Complete(missed) = recovery else { continue };
             for publication in missed {
-                if !self.hear(socket, Delivery::Publication { tag: tag as u32, publication, skipped: 0 }).await? {
+                let missed = Delivery::Publication { tag: tag as u32, publication, skipped: 0 };
+                if !self.hear(socket, missed, site).await? {
                     return drain(socket).await;
                 }
             }
@@ -126,7 +136,7 @@ impl Visit {
                         return Ok(()); // as `run` has seen, too
                     }
                     for delivery in taken.drain(..) {
-                        if !self.hear(socket, delivery).await? {
+                        if !self.hear(socket, delivery, site).await? {
                             return drain(socket).await;
                         }
                     }
@@ -140,6 +150,7 @@ impl Visit {
         &self,
         socket: &mut WebSocket<S>,
         delivery: Delivery<Encoded>,
+        site: &Site,
     ) -> Result<bool, Error> {
         let (tag, publication, skipped) = match delivery {
             Delivery::Publication { tag, publication, skipped } => (tag, publication, skipped),
@@ -160,7 +171,10 @@ impl Visit {
         };
         match socket.feed_shared(message).await {
             Err(Error::Send(SendError::Closed)) => Ok(false),
-            fed => fed.map(|()| true),
+            fed => {
+                site.counts.sent.count(publication.data.len());
+                fed.map(|()| true)
+            }
         }
     }
 
@@ -185,7 +199,7 @@ impl Visit {
     }
 
     /// Publishes what the client says.
-    fn say<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocket<S>, message: Message, site: &Site) {
+    fn say<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut WebSocket<S>, message: Message, site: &Site) {
         let refuse = |socket: &mut WebSocket<S>, code, why: &str| socket.start_close(Close::new(code, why));
         let Ok(channel) = self.target.one() else {
             return refuse(socket, CloseCode::POLICY, "publish to one channel at a time: /c/news");
@@ -193,8 +207,13 @@ impl Visit {
         if !self.guest.may(Act::Publish, channel, site) {
             return refuse(socket, CloseCode::POLICY, "you may listen here, and not publish");
         }
+        if let Err(error) = pay(&mut self.used, &self.guest, &message, site) {
+            return refuse(socket, code(TOO_MUCH), &error.to_string());
+        }
         let format = if message.as_text().is_some() { Format::Text } else { Format::Binary };
-        let draft = Draft { publisher: self.member.clone(), ..Draft::new(format, message.into_bytes()) };
+        let message = message.into_bytes();
+        site.counts.received.count(message.len());
+        let draft = Draft { publisher: self.member.clone(), ..Draft::new(format, message) };
         match site.channels.publish(channel, draft) {
             Ok(_) => {}
             Err(error @ PublishError::TooBig { .. }) => refuse(socket, CloseCode::TOO_BIG, &error.to_string()),
@@ -202,6 +221,22 @@ impl Visit {
             Err(error) => refuse(socket, CloseCode::POLICY, &error.to_string()),
         }
     }
+}
+
+/// Takes a message from what the connection, and its address, may publish in a time.
+fn pay(used: &mut [Meter; 2], guest: &Guest, message: &Message, site: &Site) -> Result<(), TooMuch> {
+    let (messages, bytes) = site.addresses.of_connection();
+    let length = message.as_bytes().len();
+    for ((what, rate, amount), meter) in
+        [(What::Messages, messages, 1), (What::Bytes, bytes, length)].into_iter().zip(used)
+    {
+        if let Some(rate) = rate {
+            let taken = meter.take(rate, amount as u64, site.addresses.now());
+            taken.map_err(|wait| TooMuch { what, by: "connection", rate, wait }).inspect_err(|it| site.too_much(it))?;
+        }
+        guest.take(what, amount, site)?;
+    }
+    Ok(())
 }
 
 /// To the end of the closing handshake, when there is nothing more to say.

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::knock::Refusal;
+use crate::rates::TooMuch;
 
 /// After this, whoever met a full or a closing server may come back: long enough for a restart, and for a human.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -43,7 +44,20 @@ fn with(mut response: Response<Bytes>, name: HeaderName, value: &'static str) ->
 }
 
 pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
-    text(refusal.status(), refusal.to_string())
+    let mut answer = text(refusal.status(), refusal.to_string());
+    answer.extensions_mut().insert(Reason(refusal.name()));
+    answer
+}
+
+/// Why a request was refused, in a word or two, among the extensions of the answer: to count by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason(pub(crate) &'static str);
+
+/// RFC 6585 §4: 429, and when it would not be too much.
+pub(crate) fn too_much(too_much: &TooMuch) -> Response<Bytes> {
+    let mut answer = text(StatusCode::TOO_MANY_REQUESTS, format!("This is {too_much}."));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_much.wait_seconds()));
+    answer
 }
 
 /// `overview`: what there is instead.

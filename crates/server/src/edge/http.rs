@@ -70,7 +70,7 @@ pub(super) fn respond<'a>(
 ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
     let decided = decide(request, visitor, site);
     async move {
-        match decided {
+        let answer = match decided {
             Decided::Answer(answer) => body::full(*answer),
             Decided::Channels(request, target) => doors::respond(*request, target, site, gone).await.map(body::boxed),
             Decided::Session(request, transport) => {
@@ -82,7 +82,9 @@ pub(super) fn respond<'a>(
                 let (request, found, visitor) = *hosted;
                 Box::pin(hosting::respond(request, found, &visitor, site, gone)).await
             }
-        }
+        };
+        site.counts.answered(&answer);
+        answer
     }
 }
 

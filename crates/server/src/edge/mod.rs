@@ -39,6 +39,7 @@ use self::guard::{End, HeadGuard};
 use self::visitor::Visitor;
 use crate::doors::sse;
 use crate::knock::Reach;
+use crate::rates::What;
 use crate::site::Site;
 use crate::tls::ClientCertificate;
 
@@ -93,7 +94,7 @@ impl Future for Connection {
 async fn arrive(
     mut stream: TcpStream,
     mut visitor: Visitor,
-    refusal: Option<Response<Bytes>>,
+    mut refusal: Option<Response<Bytes>>,
     site: Arc<Site>,
 ) -> io::Result<Option<Line>> {
     let peer = visitor.peer;
@@ -105,6 +106,11 @@ async fn arrive(
                 return Ok(None);
             }
         }
+    }
+    // A proxy connects for many: what those do is counted when they say who they are.
+    if refusal.is_none() && !site.config.proxies.trust(visitor.peer.ip()) {
+        let taken = site.take(What::Connects, visitor.peer.ip(), 1);
+        refusal = taken.err().map(|too_much| answer::too_much(&too_much));
     }
     let Some(acceptor) = site.tls.clone() else { return attend(stream, visitor, refusal, site).await };
     match Box::pin(shake_hands(stream, acceptor, refusal.is_some(), &site)).await {
@@ -164,7 +170,10 @@ where
 {
     match refusal {
         None => serve(stream, visitor, site).await,
-        Some(refusal) => refuse(HeadGuard::new(stream, &site.config), refusal).await.map(|()| None),
+        Some(refusal) => {
+            site.counts.answered(&refusal);
+            refuse(HeadGuard::new(stream, &site.config), refusal).await.map(|()| None)
+        }
     }
 }
 
@@ -196,6 +205,7 @@ where
         Some(End::HalfHead) => answer::half_a_head(),
         Some(End::SlowHead) => answer::too_slow(),
     };
+    site.counts.answered(&last_words);
     answer::send_and_close(stream, last_words).await.map(|()| None)
 }
 

@@ -17,10 +17,12 @@ use tokio::time::timeout;
 
 use super::answer;
 use super::visitor::{Visitor, introduce};
+use crate::counts::Kind;
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
 use crate::hosting::{self, Arrival, Tunnel};
 use crate::lines::{Goodbye, Line};
+use crate::rates::What;
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
 use crate::site::{Admitted, Site};
@@ -40,10 +42,14 @@ where
     let client = visitor.client(&request, &site);
     let Decision { guest, response, negotiated, config } = match decide(&request, &visitor, &site).await {
         Ok(decision) => decision,
-        Err(refusal) => return answer::send_and_close(stream, *refusal).await.map(|()| None),
+        Err(refusal) => {
+            site.counts.answered(&refusal);
+            return answer::send_and_close(stream, *refusal).await.map(|()| None);
+        }
     };
     drop(request);
-    let line = site.lines.open();
+    let line = site.lines.open(guest.kind());
+    site.counts.accepted.inc();
     let answer = async {
         stream.write_all(&response).await?;
         stream.flush().await // TLS may hold some of it back
@@ -145,6 +151,17 @@ enum Guest {
     Tunnel(Box<Tunnel>),
 }
 
+impl Guest {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Demo(place) => place.kind(),
+            Self::Channels(_) => Kind::Channel,
+            Self::Session(_) => Kind::Session,
+            Self::Hosted(_) => Kind::Hosted,
+        }
+    }
+}
+
 /// A guest who is let in, the head of the response, and what was agreed on.
 struct Decision {
     guest: Guest,
@@ -158,6 +175,10 @@ struct Decision {
 async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> Result<Decision, Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
     let Admitted { endpoint, found } = site.admit(request, visitor)?;
+    if site.config.proxies.trust(visitor.peer.ip()) {
+        let taken = site.take(What::Connects, visitor.client(request, site), 1);
+        taken.map_err(|too_much| Box::new(answer::too_much(&too_much)))?;
+    }
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
         let config = found.place.line.clone();
         return Ok(match Box::pin(hosting::arrive(request, found, visitor, site)).await? {

@@ -18,6 +18,7 @@ use super::push;
 use super::seat::Seat;
 use super::session::{Arrival, Out, Transport};
 use super::wire::Encoding;
+use crate::counts::Kind;
 use crate::doors::{Body, sse};
 use crate::edge::answer::text;
 use crate::lines::Line;
@@ -65,7 +66,7 @@ pub(crate) async fn respond(
         seat,
         is_events: transport == Transport::Sse,
         gone: Box::pin(gone.cancelled_owned()),
-        line: site.lines.open(),
+        line: site.lines.open(Kind::SessionStream),
         ended: false,
     };
     let mut response = Response::new(stream.boxed_unsync());

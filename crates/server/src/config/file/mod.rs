@@ -3,6 +3,7 @@
 //! The doc comments are the reference (docs/configuration.md) and the descriptions of the schema: they say what a key does,
 //! and why its default is what it is.
 
+mod admin;
 mod api;
 mod auth;
 mod channels;
@@ -11,6 +12,7 @@ mod compression;
 mod hooks;
 mod limits;
 mod proxies;
+mod rates;
 mod route;
 mod server;
 mod times;
@@ -57,6 +59,11 @@ pub(crate) struct File {
     pub(crate) client: client::Client,
     /// What a backend is asked about: see docs/centrifuge.md.
     pub(crate) hooks: hooks::Hooks,
+    /// The internal address: metrics and health, for whoever runs the server.
+    pub(crate) admin: admin::Admin,
+    /// How much anybody may do in a time, as `"100/s"`, `"6000/m"` (a minute) or `"10000/h"`, or `"off"`. A whole time's worth may come at
+    /// once. An address of IPv6 is its /64: whoever has one has all of them. Backends with a key are not held.
+    pub(crate) rates: rates::Limits,
     /// Compression of messages (RFC 7692), for clients that offer it.
     pub(crate) compression: compression::Compression,
     /// How much of everything there may be.
@@ -154,6 +161,8 @@ impl File {
             sessions,
             tokens,
             hooks,
+            admin: self.admin.read(said.get("admin.listen").is_some()),
+            rates: self.rates.read(),
             shutdown_timeout: self.times.shutdown_timeout.0,
             drain_window: self.times.drain_window.0,
         };
