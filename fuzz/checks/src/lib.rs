@@ -13,13 +13,14 @@ pub use connection::{client_connection, compressed_client, compressed_server, se
 pub use deflate::{extensions, inflate};
 pub use frames::frames;
 pub use opening::{opening_request, opening_response, uri};
+pub use openline_server::fuzzing::{channels, configuration};
 pub use split::any_split;
 
 /// A check, which panics when a promise is broken.
 pub type Check = fn(&[u8]);
 
 /// Every check, with the name of its fuzz target and of the folder in `fuzz/corpus`.
-pub const CHECKS: [(&str, Check); 11] = [
+pub const CHECKS: [(&str, Check); 13] = [
     ("frames", frames),
     ("server_connection", server_connection),
     ("client_connection", client_connection),
@@ -31,4 +32,6 @@ pub const CHECKS: [(&str, Check); 11] = [
     ("opening_request", opening_request),
     ("opening_response", opening_response),
     ("uri", uri),
+    ("channels", channels),
+    ("configuration", configuration),
 ];

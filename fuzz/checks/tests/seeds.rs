@@ -22,7 +22,7 @@ fn the_seeds_are_in_the_corpus() {
 
 type Seeds = Vec<(&'static str, Vec<u8>)>;
 
-fn seeds() -> [(&'static str, Seeds); 11] {
+fn seeds() -> [(&'static str, Seeds); 13] {
     [
         ("frames", frames()),
         ("server_connection", scripts(masked)),
@@ -35,6 +35,8 @@ fn seeds() -> [(&'static str, Seeds); 11] {
         ("opening_request", literal(&REQUESTS)),
         ("opening_response", literal(&RESPONSES)),
         ("uri", literal(&URIS)),
+        ("channels", literal(&CHANNELS)),
+        ("configuration", literal(&CONFIGURATIONS)),
     ]
 }
 
@@ -248,4 +250,24 @@ const URIS: [(&str, &[u8]); 8] = [
     ("user", b"ws://user:password@example.com/"),
     ("letters", "ws://exämple.com/ä".as_bytes()),
     ("http", b"https://example.com:443/%2f//..;a=b"),
+];
+
+const CHANNELS: [(&str, &[u8]); 8] = [
+    ("one", b"/c/news:today\n00c0ffee00c0ffee.42"),
+    ("escaped", b"/c/a%23b%2Fc?after=00c0ffee00c0ffee.1&wait=25"),
+    ("several", b"/c?ch=a&ch=b&ch=a&limit=5\n-,00c0ffee00c0ffee.7"),
+    ("presence", b"/c/chat:x?presence"),
+    ("not_utf_8", b"/c/a%FF"),
+    ("space", b"/c/a%20b"),
+    ("positions", b"/c?ch=a&ch=b&after=00C0FFEE00C0FFEE.01,-"),
+    ("elsewhere", b"/cc?ch=a"),
+];
+
+const CONFIGURATIONS: [(&str, &[u8]); 6] = [
+    ("empty", b""),
+    ("small", b"[server]\nlisten = [\":8080\"]\nhosts = [\"a.example\"]\n[namespaces.chat]\nallow.subscribe = \"anyone\"\n"),
+    ("unknown", b"[limits]\nmax_conections = 5\n[limit]\nx = 1\n"),
+    ("types", b"[tls]\ncert = [1]\n[times]\nping_interval = 1979-05-27\n[channels]\nhistory = { count = -1, age = \"1 parsec\" }\n"),
+    ("broken", b"[server\nlisten = [\n\"\n= 5\na.b = 1\na = 2\n"),
+    ("inherited", b"[channels]\nhistory.count = 3\n[namespaces.a]\nhistory = 5\n[namespaces.\"b c\"]\nallow = []\n"),
 ];
