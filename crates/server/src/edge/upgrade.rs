@@ -157,7 +157,7 @@ impl Guest {
             Self::Demo(place) => place.kind(),
             Self::Channels(_) => Kind::Channel,
             Self::Session(_) => Kind::Session,
-            Self::Hosted(_) => Kind::Hosted,
+            Self::Hosted(_) | Self::Tunnel(_) => Kind::Hosted,
         }
     }
 }
