@@ -54,6 +54,9 @@ impl Server {
         // The peers are in this process, and a shell often grants no more than 1,024.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "2"]).args(flags).env_remove("RUST_LOG");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENLINE_")) {
+            command.env_remove(name);
+        }
         if !flags.contains(&"--ping-interval") {
             // A ping between the bytes that a test expects would only say that this machine is slow today.
             command.args(["--ping-interval", "off"]);

@@ -225,12 +225,11 @@ pub fn openline(args: &[&str]) -> Command {
 }
 
 pub fn piped(mut command: Command) -> Command {
-    command
-        .env_remove("RUST_LOG")
-        .env_remove("OPENLINE_CONFIG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    // What configures the server that a developer has running is not for this one.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OPENLINE_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     command
 }
