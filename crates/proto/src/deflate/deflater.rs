@@ -19,6 +19,8 @@ pub struct Deflater {
     kind: DeflaterKind,
     /// Made when it is first needed: libdeflate may do all there is.
     zlib: Option<Deflate>,
+    /// Whether `zlib` has seen anything: a reset clears a table of 128 KiB.
+    remembers: bool,
     #[cfg(feature = "libdeflate")]
     libdeflate: Option<libdeflater::Compressor>,
     /// What came of the last message.
@@ -47,6 +49,7 @@ impl Deflater {
         Self {
             kind,
             zlib: None,
+            remembers: false,
             #[cfg(feature = "libdeflate")]
             libdeflate: None,
             output: Vec::new(),
@@ -65,7 +68,9 @@ impl Deflater {
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        if let Some(zlib) = &mut self.zlib {
+        if let Some(zlib) = &mut self.zlib
+            && std::mem::take(&mut self.remembers)
+        {
             zlib.reset();
         }
     }
@@ -103,6 +108,7 @@ impl Deflater {
     }
 
     fn zlib(&mut self) -> &mut Deflate {
+        self.remembers = true;
         let DeflaterKind { level, window_bits, .. } = self.kind;
         self.zlib.get_or_insert_with(|| {
             Deflate::new_with_config(DeflateConfig {
