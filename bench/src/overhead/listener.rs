@@ -54,7 +54,10 @@ pub(super) fn listen(
                 event_bytes.extend(wire.chunk()?.ok_or_else(|| ended(door))?);
                 while let Some(end) = event_bytes.windows(2).position(|two| two == b"\n\n") {
                     let event: Vec<u8> = event_bytes.drain(..end + 2).collect();
-                    let data = std::str::from_utf8(&event)?.lines().find_map(|line| line.strip_prefix("data: "));
+                    // Who comes and goes is an event of another name.
+                    let lines = std::str::from_utf8(&event)?.lines();
+                    let is_message = !lines.clone().any(|line| line.starts_with("event:"));
+                    let data = lines.filter(|_| is_message).find_map(|line| line.strip_prefix("data: "));
                     data.map_or(Ok(()), |data| ear.hears(data))?;
                 }
             }
