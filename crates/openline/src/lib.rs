@@ -55,7 +55,9 @@ mod pool;
 mod reconnect;
 mod seed;
 mod split;
+mod timers;
 mod websocket;
+mod wheel;
 
 pub use answer::OpeningError;
 pub use client::{
