@@ -22,11 +22,11 @@ use crate::{
     cell::Cell,
     child::Running,
     cores::Cores,
-    load::{Load, Protocol},
+    load::Load,
     machine::Machine,
     open_files,
     progress::Progress,
-    servers::{self, Over, Server},
+    servers::{self, ON_ANY_PORT, Server},
     table::markdown,
 };
 
@@ -67,26 +67,15 @@ struct Count {
 
 pub(crate) fn measure(options: &Options) -> Result<Report> {
     let servers = options.servers.echo_servers()?;
-    let counting = Server {
-        name: "openline".into(),
-        command: vec![
-            options.servers.cargo().own("idle_server")?.into(),
-            "127.0.0.1:0".into(),
-            "--threads".into(),
-            "1".into(),
-        ],
-        protocol: Protocol::WebSocket,
-        path: "/",
-        over: Over::default(),
-    };
+    let counting = Server::new("openline", &options.servers.cargo().own("idle_server")?, ON_ANY_PORT);
     let machine = Machine::this(options.cores.allowed()?.len());
     open_files::allow(options.cells.iter().map(|cell| cell.connections).max().unwrap_or(0))?;
     let mut progress = Progress::new(options.cells.len() * (servers.len() + 1));
     let (mut counts, mut failures) = (Vec::new(), Vec::new());
     for &cell in &options.cells {
-        for server in &servers {
+        for server in servers.iter().filter_map(|server| server.over(cell.over)) {
             progress.step(&format!("system calls, {cell}, {}", server.name));
-            match system_calls(server, cell, options) {
+            match system_calls(&server, cell, options) {
                 Ok(count) => counts.push(count),
                 Err(error) => failures.push(format!("{} at {cell}: {error:#}", server.name)),
             }
@@ -101,7 +90,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
 }
 
 fn system_calls(server: &Server, cell: Cell, options: &Options) -> Result<Count> {
-    options.cores.pin_server()?;
+    options.cores.pin_server(1)?;
     let (running, address) = Running::server(&server.command)?;
     options.cores.pin_load()?;
     let mut load = Load::new(address, server, cell)?;
@@ -120,7 +109,7 @@ fn system_calls(server: &Server, cell: Cell, options: &Options) -> Result<Count>
 }
 
 fn allocations(server: &Server, cell: Cell, options: &Options) -> Result<(u64, u64)> {
-    options.cores.pin_server()?;
+    options.cores.pin_server(1)?;
     let (mut running, address) = Running::server(&server.command)?;
     options.cores.pin_load()?;
     let mut load = Load::new(address, server, cell)?;

@@ -30,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) cell: Cell,
     pub(crate) server: String,
     pub(crate) messages: u64,
+    /// Of WebSocket and all it carries, before TLS.
+    pub(crate) reply_bytes: u64,
     pub(crate) wall_seconds: f64,
     pub(crate) server_cpu_seconds: f64,
     pub(crate) load_cpu_seconds: f64,
@@ -48,6 +50,7 @@ impl Comparison {
             "of raw",
             "IQR",
             "msgs/s",
+            "B/reply",
             "p50 µs",
             "p99 µs",
             "p99.9 µs",
@@ -72,6 +75,7 @@ impl Comparison {
                     median(ratios, hundredths),
                     range(ratios, hundredths),
                     median(figures(|run| run.messages as f64 / run.wall_seconds), thousands),
+                    median(figures(|run| run.reply_bytes as f64 / run.messages as f64), thousands),
                     median(figures(|run| run.p50_us as f64), thousands),
                     median(figures(|run| run.p99_us as f64), thousands),
                     median(figures(|run| run.p999_us as f64), thousands),
@@ -139,9 +143,15 @@ const IDLE_NOTE: &str = "\n\\* busy for less than 0.85 of the time: the load, no
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::Kind;
+    use crate::cell::{Kind, Over};
 
-    const CELL: Cell = Cell { connections: 100, payload_bytes: 20, in_flight: 1, kind: Kind::Binary };
+    const CELL: Cell = Cell {
+        connections: 100,
+        payload_bytes: 20,
+        in_flight: 1,
+        kind: Kind::Binary,
+        over: Over { tls: false, deflate: false },
+    };
 
     fn run(round: u32, server: &str, messages: u64, server_cpu_seconds: f64) -> Run {
         Run {
@@ -149,6 +159,7 @@ mod tests {
             cell: CELL,
             server: server.into(),
             messages,
+            reply_bytes: messages * 22,
             wall_seconds: 2.0,
             server_cpu_seconds,
             load_cpu_seconds: 1.0,

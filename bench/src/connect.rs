@@ -79,7 +79,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
 }
 
 fn run(server: &Server, options: &Options) -> Result<Run> {
-    options.cores.pin_server()?;
+    options.cores.pin_server(1)?;
     let (running, address) = Running::server(&server.command)?;
     options.cores.pin_load()?;
     // What is there once comes with the first.
@@ -130,7 +130,7 @@ pub(crate) fn open(address: SocketAddr, server: &Server, id: u32) -> Result<TcpS
     let mut stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    opening::open(&mut stream, server.path).with_context(|| format!("connection {id}"))?;
+    opening::open(&mut stream, address, server.path, false).with_context(|| format!("connection {id}"))?;
     Ok(stream)
 }
 

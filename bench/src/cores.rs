@@ -19,14 +19,17 @@ impl Cores {
         ALLOWED.get_or_init(|| cpu::cores().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
     }
 
-    /// What this thread starts from now on runs on the servers' core.
-    pub(crate) fn pin_server(&self) -> Result<()> {
-        cpu::pin(self.pair()?[0])
+    /// What this thread starts from now on runs on the servers' core; on more of them, if it has as many threads. Where there
+    /// are no more, it shares the load's.
+    pub(crate) fn pin_server(&self, threads: usize) -> Result<()> {
+        let [server, load] = self.pair()?;
+        let others = self.allowed()?.into_iter().filter(|core| ![server, load].contains(core));
+        cpu::pin(&[server].into_iter().chain(others).chain([load]).take(threads).collect::<Vec<_>>())
     }
 
     /// This thread runs on the load's core.
     pub(crate) fn pin_load(&self) -> Result<()> {
-        cpu::pin(self.pair()?[1])
+        cpu::pin(&[self.pair()?[1]])
     }
 
     fn pair(&self) -> Result<[usize; 2]> {

@@ -34,10 +34,12 @@ pub(crate) fn cores() -> Result<Vec<usize>> {
 }
 
 /// Pins this thread, and with it every thread and process that it starts from now on.
-pub(crate) fn pin(core: usize) -> Result<()> {
+pub(crate) fn pin(cores: &[usize]) -> Result<()> {
     let mut only = CpuSet::new();
-    only.set(core)?;
-    sched_setaffinity(THIS_THREAD, &only).with_context(|| format!("cannot run on core {core}"))
+    for &core in cores {
+        only.set(core)?;
+    }
+    sched_setaffinity(THIS_THREAD, &only).with_context(|| format!("cannot run on {cores:?}"))
 }
 
 const THIS_THREAD: Pid = Pid::from_raw(0);

@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// How long each run is measured, after half a second of warming up
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub(crate) seconds: f64,
-    /// What to measure: CONNECTIONSxBYTESxDEPTH,...; with -ascii or -mixed, text. "all" is the whole matrix
+    /// What to measure: CONNECTIONSxBYTESxDEPTH,...; with -ascii or -mixed, text, with -deflate compressed JSON, with -wss over TLS. "all" is the whole matrix
     #[arg(long, value_delimiter = ',', default_value = "100x20x1,100x20x16,100x1024x1,100x1024x16", value_parser = cells)]
     pub(crate) cells: Vec<Vec<Cell>>,
     #[command(flatten)]
@@ -52,15 +52,17 @@ pub(crate) fn measure(options: &Options) -> Result<Comparison> {
     let cells = options.cells.concat();
     let machine = Machine::this(options.cores.allowed()?.len());
     open_files::allow(cells.iter().map(|cell| cell.connections).max().unwrap_or(0))?;
-    let mut progress = Progress::new(options.rounds as usize * cells.len() * servers.len());
+    let able = cells.iter().map(|cell| servers.iter().filter(|server| server.over(cell.over).is_some()).count());
+    let mut progress = Progress::new(options.rounds as usize * able.sum::<usize>());
     let (mut runs, mut failures) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         for &cell in &cells {
             for turn in 0..servers.len() {
                 // Who comes first changes from round to round.
                 let server = &servers[(round as usize + turn) % servers.len()];
+                let Some(server) = server.over(cell.over) else { continue };
                 progress.step(&format!("round {}, {cell}, {}", round + 1, server.name));
-                match run(server, round, cell, options.seconds, &options.cores) {
+                match run(&server, round, cell, options.seconds, &options.cores) {
                     Ok(run) => runs.push(run),
                     // A peer that cannot do something is worth a line, and not the hours before it.
                     Err(error) => failures.push(format!("{} at {cell}: {error:#}", server.name)),
@@ -81,7 +83,7 @@ pub(crate) fn measure(options: &Options) -> Result<Comparison> {
 
 /// Starts the server anew, so that where its code and heap happened to land is part of what varies between rounds.
 fn run(server: &Server, round: u32, cell: Cell, seconds: f64, cores: &Cores) -> Result<Run> {
-    cores.pin_server()?;
+    cores.pin_server(server.threads)?;
     let (running, address) = Running::server(&server.command)?;
     cores.pin_load()?;
     let times = [WARM_UP, Duration::from_secs_f64(seconds)];
@@ -92,6 +94,7 @@ fn run(server: &Server, round: u32, cell: Cell, seconds: f64, cores: &Cores) -> 
         cell,
         server: server.name.clone(),
         messages: measured.messages,
+        reply_bytes: measured.reply_bytes,
         wall_seconds: measured.wall.as_secs_f64(),
         server_cpu_seconds: measured.server_cpu.as_secs_f64(),
         load_cpu_seconds: measured.load_cpu.as_secs_f64(),

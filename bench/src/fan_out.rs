@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cell::{Cell, Kind},
+    cell::{Cell, Kind, Over},
     child::Running,
     connect,
     cores::Cores,
@@ -123,7 +123,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
 }
 
 fn run(server: &Server, in_flight: usize, options: &Options) -> Result<Run> {
-    options.cores.pin_server()?;
+    options.cores.pin_server(1)?;
     let (running, address) = Running::server(&server.command)?;
     options.cores.pin_load()?;
     let clock = CpuClock::of(running.pid())?;
@@ -170,7 +170,8 @@ struct Receiver {
 
 impl Room {
     fn new(address: SocketAddr, server: &Server, in_flight: usize, options: &Options) -> Result<Room> {
-        let cell = Cell { connections: 1, payload_bytes: options.bytes, in_flight, kind: Kind::Binary };
+        let cell =
+            Cell { connections: 1, payload_bytes: options.bytes, in_flight, kind: Kind::Binary, over: Over::default() };
         let wire = Wire::websocket(cell);
         let poll = Poll::new()?;
         let connect = |id: usize| -> Result<TcpStream> {

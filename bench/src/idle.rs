@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    cell::Over,
     child::Running,
     connect,
     cores::Cores,
@@ -25,7 +26,7 @@ use crate::{
     machine::Machine,
     open_files,
     progress::Progress,
-    servers::{self, Over, Server},
+    servers::{self, Server},
     table::{markdown, thousands},
 };
 
@@ -76,9 +77,9 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
     if let Some(example) = servers.iter().find(|server| server.name == EXAMPLE) {
         // Counting costs nothing that RSS would show, but what users run is the example: each is measured in its own process.
         let program = options.servers.cargo().own("idle_server")?;
-        let mut command = example.command.clone();
-        command[0] = program.into();
-        measured.push((Server { command, ..example.clone() }, vec![Measure::LiveHeap]));
+        let mut counting = example.clone();
+        counting.command[0] = program.into();
+        measured.push((counting, vec![Measure::LiveHeap]));
     }
     let over = options.servers.serve_over()?;
     measured

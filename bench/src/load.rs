@@ -11,13 +11,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hdrhistogram::Histogram;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::{
     cell::Cell,
     child::Running,
+    compressed::Compressed,
     cpu::CpuClock,
-    opening,
+    line::Line,
     servers::Server,
     wire::{Progress, Wire},
 };
@@ -25,6 +26,7 @@ use crate::{
 /// What the server did in one stretch of time.
 pub(crate) struct Measured {
     pub(crate) messages: u64,
+    pub(crate) reply_bytes: u64,
     pub(crate) wall: Duration,
     pub(crate) server_cpu: Duration,
     pub(crate) load_cpu: Duration,
@@ -50,7 +52,7 @@ pub(crate) fn run(
     let mut load = Load::new(address, server, cell)?;
     load.run_for(warm_up)?;
 
-    load.messages = 0;
+    (load.messages, load.reply_bytes) = (0, 0);
     load.latency_us.reset();
     let load_clock = CpuClock::of_this_thread();
     let (started, server_before, load_before) = (Instant::now(), server_clock.read()?, load_clock.read()?);
@@ -63,6 +65,7 @@ pub(crate) fn run(
 
     Ok(Measured {
         messages: load.messages,
+        reply_bytes: load.reply_bytes,
         wall,
         server_cpu: server_after - server_before,
         load_cpu: load_after - load_before,
@@ -75,44 +78,59 @@ pub(crate) struct Load {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
-    wire: Wire,
+    speech: Speech,
     /// As many requests as one connection may have in flight. They are numbered and sent from here.
     batch: Vec<u8>,
     input: Vec<u8>,
     epoch: Instant,
     /// Replies so far.
     pub(crate) messages: u64,
+    /// Bytes of them that were read.
+    reply_bytes: u64,
     latency_us: Histogram<u64>,
+}
+
+/// What is said and expected on every connection.
+enum Speech {
+    /// Replies are predicted byte by byte.
+    Plain(Wire),
+    Compressed(Box<Compressed>),
 }
 
 impl Load {
     /// Opens the connections, and sends the first messages on each.
     pub(crate) fn new(address: SocketAddr, server: &Server, cell: Cell) -> Result<Load> {
-        let wire = match server.protocol {
-            Protocol::WebSocket => Wire::websocket(cell),
-            Protocol::Raw => Wire::raw(cell),
+        let speech = match server.protocol {
+            Protocol::WebSocket if cell.over.deflate => Speech::Compressed(Box::new(Compressed::new(cell)?)),
+            Protocol::WebSocket => Speech::Plain(Wire::websocket(cell)),
+            Protocol::Raw => Speech::Plain(Wire::raw(cell)),
         };
         let poll = Poll::new()?;
         let connections = (0..cell.connections)
             .map(|id| {
-                let mut stream = connect(address, server).with_context(|| format!("connection {id}"))?;
-                poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
-                Ok(Connection::new(stream, id, cell.in_flight))
+                let mut line =
+                    Line::open(address, server, STALL_TIMEOUT).with_context(|| format!("connection {id}"))?;
+                poll.registry().register(line.tcp(), Token(id), Interest::READABLE | Interest::WRITABLE)?;
+                Ok(Connection::new(line, id, cell.in_flight))
             })
             .collect::<Result<_>>()?;
         let mut load = Load {
             poll,
             events: Events::with_capacity(cell.connections.min(1024)),
             connections,
-            batch: wire.batch(cell.in_flight),
+            batch: match &speech {
+                Speech::Plain(wire) => wire.batch(cell.in_flight),
+                Speech::Compressed(_) => Vec::new(),
+            },
             input: vec![0; INPUT_BYTES],
-            wire,
+            speech,
             epoch: Instant::now(),
             messages: 0,
+            reply_bytes: 0,
             latency_us: latencies()?,
         };
         for connection in &mut load.connections {
-            connection.send(cell.in_flight, &load.wire, &mut load.batch, 0)?;
+            connection.send(cell.in_flight, &load.speech, &mut load.batch, 0)?;
         }
         Ok(load)
     }
@@ -133,7 +151,7 @@ impl Load {
     pub(crate) fn resume(&mut self) -> Result<()> {
         let now = self.epoch.elapsed().as_nanos() as u64;
         for connection in &mut self.connections {
-            connection.send(connection.sent_at.len(), &self.wire, &mut self.batch, now)?;
+            connection.send(connection.sent_at.len(), &self.speech, &mut self.batch, now)?;
         }
         Ok(())
     }
@@ -152,11 +170,12 @@ impl Load {
             for event in &self.events {
                 let id = event.token().0;
                 let connection = &mut self.connections[id];
+                connection.line.flush()?;
                 if !connection.unsent.is_empty() {
                     connection.write_unsent()?;
                 }
                 loop {
-                    let length = match connection.stream.read(&mut self.input) {
+                    let length = match connection.line.read(&mut self.input) {
                         Ok(0) => bail!("the server closed connection {id}"),
                         Ok(length) => length,
                         Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -165,13 +184,14 @@ impl Load {
                     };
                     let now = self.epoch.elapsed().as_nanos() as u64;
                     let replies =
-                        connection.receive(&self.input[..length], &mut self.wire, now, &mut self.latency_us)?;
+                        connection.receive(&self.input[..length], &mut self.speech, now, &mut self.latency_us)?;
                     if sends {
-                        connection.send(replies, &self.wire, &mut self.batch, now)?;
+                        connection.send(replies, &self.speech, &mut self.batch, now)?;
                     }
                     self.messages += replies as u64;
+                    self.reply_bytes += length as u64;
                     // mio is edge-triggered, but a short read has seen the end of what is there: more will be a new event.
-                    if length < self.input.len() {
+                    if length < self.input.len() && connection.line.reads_all() {
                         break;
                     }
                 }
@@ -185,12 +205,14 @@ impl Load {
 }
 
 struct Connection {
-    stream: TcpStream,
+    line: Line,
     /// The number of the next request; the connection's own number is in the upper half.
     next_request: u64,
     /// The number of the reply that is due, and how much of it has come.
     next_reply: u64,
     progress: Progress,
+    /// The same of a compressed reply: its bytes.
+    begun: Vec<u8>,
     /// When each request in flight was sent, in nanoseconds, at its number modulo the depth.
     sent_at: Box<[u64]>,
     /// What the kernel did not take, from `unsent_from` on.
@@ -199,14 +221,15 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, id: usize, in_flight: usize) -> Connection {
+    fn new(line: Line, id: usize, in_flight: usize) -> Connection {
         let first = (id as u64) << 32;
         let sent_at = vec![0; in_flight].into();
         Connection {
-            stream,
+            line,
             next_request: first,
             next_reply: first,
             progress: Progress::default(),
+            begun: Vec::new(),
             sent_at,
             unsent: Vec::new(),
             unsent_from: 0,
@@ -217,7 +240,7 @@ impl Connection {
     fn receive(
         &mut self,
         mut input: &[u8],
-        wire: &mut Wire,
+        speech: &mut Speech,
         now: u64,
         latency_us: &mut Histogram<u64>,
     ) -> Result<usize> {
@@ -228,9 +251,18 @@ impl Connection {
                 "bytes after the last reply: {:02x?}",
                 &input[..input.len().min(16)]
             );
-            let length = wire.check(input, self.next_reply, &mut self.progress)?;
+            let (length, is_whole) = match speech {
+                Speech::Plain(wire) => {
+                    let length = wire.check(input, self.next_reply, &mut self.progress)?;
+                    (length, self.progress.is_between())
+                }
+                Speech::Compressed(wire) => {
+                    let length = wire.check(input, self.next_reply, &mut self.begun)?;
+                    (length, self.begun.is_empty())
+                }
+            };
             input = &input[length..];
-            if self.progress.is_between() {
+            if is_whole {
                 let sent_at = self.sent_at[self.slot(self.next_reply)];
                 latency_us.saturating_record((now - sent_at) / 1000);
                 self.next_reply += 1;
@@ -240,11 +272,14 @@ impl Connection {
     }
 
     /// Sends the next `count` requests in one write.
-    fn send(&mut self, count: usize, wire: &Wire, batch: &mut [u8], now: u64) -> Result<()> {
+    fn send(&mut self, count: usize, speech: &Speech, batch: &mut Vec<u8>, now: u64) -> Result<()> {
         if count == 0 {
             return Ok(());
         }
-        let requests = wire.number(batch, self.next_request, count);
+        let requests = match speech {
+            Speech::Plain(wire) => wire.number(batch, self.next_request, count),
+            Speech::Compressed(wire) => wire.number(batch, self.next_request, count),
+        };
         for _ in 0..count {
             self.sent_at[self.slot(self.next_request)] = now;
             self.next_request += 1;
@@ -253,13 +288,13 @@ impl Connection {
             self.unsent.extend(requests);
             return self.write_unsent();
         }
-        let sent = write(&mut self.stream, requests)?;
+        let sent = write(&mut self.line, requests)?;
         self.unsent.extend(&requests[sent..]);
         Ok(())
     }
 
     fn write_unsent(&mut self) -> Result<()> {
-        self.unsent_from += write(&mut self.stream, &self.unsent[self.unsent_from..])?;
+        self.unsent_from += write(&mut self.line, &self.unsent[self.unsent_from..])?;
         // Not after each write: what is left may be many megabytes.
         if self.unsent_from * 2 > self.unsent.len() {
             self.unsent.drain(..self.unsent_from);
@@ -279,10 +314,10 @@ fn latencies() -> Result<Histogram<u64>> {
 }
 
 /// Writes until done or until the kernel takes no more.
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
+fn write(line: &mut Line, bytes: &[u8]) -> Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        match stream.write(&bytes[sent..]) {
+        match line.write(&bytes[sent..]) {
             Ok(length) => sent += length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -290,17 +325,6 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
         }
     }
     Ok(sent)
-}
-
-fn connect(address: SocketAddr, server: &Server) -> Result<TcpStream> {
-    let mut stream = std::net::TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    if server.protocol == Protocol::WebSocket {
-        stream.set_read_timeout(Some(STALL_TIMEOUT))?;
-        opening::open(&mut stream, server.path)?;
-    }
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
 }
 
 /// Holds every reply that is in flight on one connection in the cells measured by default.

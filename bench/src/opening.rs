@@ -1,18 +1,18 @@
 //! RFC 6455 §4.1: the client's opening handshake, as little of it as a load generator needs.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Asks for a WebSocket and checks the answer; nothing may follow it, since an echo server speaks only when spoken to.
-pub(crate) fn open(stream: &mut TcpStream, path: &str) -> Result<()> {
-    let address = stream.peer_addr()?;
+use crate::line::Stream;
+
+/// Asks for a WebSocket, with or without compression, and checks the answer; nothing may follow it, since an echo server
+/// speaks only when spoken to.
+pub(crate) fn open(stream: &mut dyn Stream, address: SocketAddr, path: &str, deflate: bool) -> Result<()> {
+    let extensions = if deflate { DEFLATE } else { "" };
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
@@ -23,22 +23,31 @@ pub(crate) fn open(stream: &mut TcpStream, path: &str) -> Result<()> {
         response.extend(&part[..length]);
         ensure!(response.len() <= MAX_RESPONSE_BYTES, "the answer to the opening handshake does not end");
     }
-    check(&response)
+    check(&response, deflate)
 }
 
-fn check(response: &[u8]) -> Result<()> {
+fn check(response: &[u8], deflate: bool) -> Result<()> {
     let text = String::from_utf8_lossy(response);
     let Some((head, "")) = text.split_once("\r\n\r\n") else { bail!("bytes before the first message:\n{text}") };
     let mut lines = head.lines();
     let status = lines.next().unwrap_or_default();
     ensure!(status.starts_with("HTTP/1.1 101"), "the server refused: {status}");
-    let accept = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"))
-        .map(|(_, value)| value.trim());
+    let fields: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
+    let field = |name: &str| fields.iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim());
+    let accept = field("sec-websocket-accept");
     ensure!(accept == Some(ACCEPT), "wrong Sec-WebSocket-Accept: {accept:?}");
+    let agreed = field("sec-websocket-extensions").unwrap_or_default();
+    // RFC 7692 §7.1.1.1: each reply has to be inflated without the ones before.
+    ensure!(
+        !deflate || (agreed.starts_with("permessage-deflate") && agreed.contains("server_no_context_takeover")),
+        "asked for compression without context takeover, and got {agreed:?}"
+    );
     Ok(())
 }
+
+/// Both sides compress each message for itself, which all who are compared can do.
+const DEFLATE: &str =
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
 
 /// The example of §1.3, whose answer is known without computing it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -53,8 +62,19 @@ mod tests {
 
     #[test]
     fn the_answer_of_section_1_3_is_accepted() {
-        check(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        check(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", false)
             .unwrap();
+    }
+
+    #[test]
+    fn compression_must_be_agreed_on_as_it_was_asked_for() {
+        let with = |extensions: &str| {
+            let head = format!("HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: {ACCEPT}\r\n{extensions}\r\n");
+            check(head.as_bytes(), true)
+        };
+        with(DEFLATE).unwrap();
+        with("").unwrap_err();
+        with("sec-websocket-extensions: permessage-deflate; client_no_context_takeover\r\n").unwrap_err();
     }
 
     #[test]
@@ -68,7 +88,7 @@ mod tests {
                 "bytes before the first",
             ),
         ] {
-            let error = check(response).unwrap_err().to_string();
+            let error = check(response, false).unwrap_err().to_string();
             assert!(error.starts_with(reason), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     calls,
-    cell::{Cell, Kind},
+    cell::{Cell, Kind, Over},
     chart::{Bar, Panel},
     comparison::Comparison,
     connect, fan_out,
@@ -90,8 +90,15 @@ fn title(cell: Cell) -> String {
         Kind::Binary => "",
         Kind::Ascii => ", ASCII text",
         Kind::Mixed => ", mixed scripts",
+        Kind::Json => ", JSON",
     };
-    format!("{} × {bytes}, {} in flight{kind}", thousands(cell.connections as f64), cell.in_flight)
+    let over = match cell.over {
+        Over { tls: false, deflate: false } => "",
+        Over { tls: true, deflate: false } => ", wss",
+        Over { tls: false, deflate: true } => ", deflate",
+        Over { tls: true, deflate: true } => ", wss, deflate",
+    };
+    format!("{} × {bytes}, {} in flight{kind}{over}", thousands(cell.connections as f64), cell.in_flight)
 }
 
 pub(crate) fn markdown(figures: &Figures, charts: &[Chart]) -> String {

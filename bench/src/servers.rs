@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{cargo::Cargo, load::Protocol, peers};
+use crate::{cargo::Cargo, cell::Over, certificate::Certificate, load::Protocol, peers};
 
 #[derive(Args, Clone)]
 #[group(skip)] // its name is that of the options around it
@@ -42,26 +42,61 @@ pub(crate) struct Server {
     /// Of the URL that is asked for.
     pub(crate) path: &'static str,
     pub(crate) over: Over,
-}
-
-/// What lies between WebSocket and TCP.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Over {
-    /// wss, with whatever certificate the server has.
-    pub(crate) tls: bool,
-    /// permessage-deflate.
-    pub(crate) deflate: bool,
+    /// What is added to the command to have it speak TLS, where it can.
+    tls: Option<Vec<OsString>>,
+    /// What is added to have it compress, where it can.
+    deflate: Option<Vec<OsString>>,
+    /// Whether it is there for cells that compress alone.
+    only_deflate: bool,
+    /// How many threads, and so how many cores, it has.
+    pub(crate) threads: usize,
 }
 
 impl Server {
-    fn new(name: &str, program: &Path, arguments: &[&str]) -> Server {
+    pub(crate) fn new(name: &str, program: &Path, arguments: &[&str]) -> Server {
         let command =
             [program.as_os_str().to_owned()].into_iter().chain(arguments.iter().map(OsString::from)).collect();
-        Server { name: name.into(), command, protocol: Protocol::WebSocket, path: "/", over: Over::default() }
+        Server {
+            name: name.into(),
+            command,
+            protocol: Protocol::WebSocket,
+            path: "/",
+            over: Over::default(),
+            tls: None,
+            deflate: None,
+            only_deflate: false,
+            threads: 1,
+        }
     }
 
+    /// A floor: what is compressed for others it returns as it is.
     fn raw(name: &str, program: &Path) -> Server {
-        Server { protocol: Protocol::Raw, ..Server::new(name, program, ON_ANY_PORT) }
+        Server { protocol: Protocol::Raw, ..Server::new(name, program, ON_ANY_PORT) }.compresses(&[])
+    }
+
+    /// It can compress, when these are added to its command.
+    fn compresses(self, arguments: &[&str]) -> Server {
+        Server { deflate: Some(arguments.iter().map(OsString::from).collect()), ..self }
+    }
+
+    /// It can speak TLS, when these are added to its command.
+    fn secures(self, arguments: impl IntoIterator<Item = OsString>) -> Server {
+        Server { tls: Some(arguments.into_iter().collect()), ..self }
+    }
+
+    /// The same server as a cell wants it, if it can do that.
+    pub(crate) fn over(&self, over: Over) -> Option<Server> {
+        let mut server = Server { over, ..self.clone() };
+        if self.only_deflate && !over.deflate {
+            return None;
+        }
+        if over.tls {
+            server.command.extend(self.tls.clone()?);
+        }
+        if over.deflate {
+            server.command.extend(self.deflate.clone()?);
+        }
+        Some(server)
     }
 }
 
@@ -82,16 +117,31 @@ impl Options {
         let mut servers = Vec::new();
         match &self.raw {
             Some(path) => servers.push(Server::raw("raw", path)),
-            None => servers.push(Server::raw("raw", &cargo.own("raw_echo")?)),
+            None => {
+                let Certificate { chain, key } = Certificate::made()?;
+                let raw = Server::raw("raw", &cargo.own("raw_echo")?);
+                servers.push(raw.secures(["--tls".into(), chain.into(), key.into()]));
+            }
         }
         if self.server.is_empty() {
             servers.push(Server::raw("raw mio", &cargo.own("raw_mio")?));
         }
         servers.extend(self.every_websocket_server()?);
+        if self.server.is_empty() {
+            servers.extend(self.variants()?);
+        }
         let raw = servers.remove(0);
         let mut chosen = self.chosen(servers)?;
         chosen.insert(0, raw);
         Ok(chosen)
+    }
+
+    /// Ours in other ways than their defaults: on two threads, and compressing as hard as zlib does by default.
+    fn variants(&self) -> Result<Vec<Server>> {
+        let two = ["127.0.0.1:0", "--threads", "2"];
+        let two = Server::new("openline (2 threads)", &self.cargo().example("echo_server")?, &two);
+        let level_6 = self.serve(&format!("{SERVE} (level 6)"), "/test")?.compresses(&["--compression-level=6"]);
+        Ok(vec![Server { threads: 2, ..two }, Server { only_deflate: true, ..level_6 }])
     }
 
     /// Those of them that were asked for.
@@ -119,17 +169,20 @@ impl Options {
             servers.push(Server::new(&name, path, ON_ANY_PORT));
         }
         if servers.is_empty() {
-            servers.push(Server::new("openline", &cargo.example("echo_server")?, ON_ANY_PORT));
+            servers.push(Server::new("openline", &cargo.example("echo_server")?, ON_ANY_PORT).compresses(&[]));
             servers.push(self.serve(SERVE, "/test")?);
         }
         if let Some(path) = &self.uws {
-            servers.push(Server::new("uWebSockets", path, ON_ANY_PORT));
+            let Certificate { chain, key } = Certificate::made()?;
+            let uws = Server::new("uWebSockets", path, ON_ANY_PORT).compresses(&["--deflate"]);
+            servers.push(uws.secures(["--tls".into(), chain.into(), key.into()]));
         }
         if self.peers {
             for (name, path) in peers::build(&self.profile)? {
                 servers.push(Server::new(name, &path, ON_ANY_PORT));
             }
-            servers.push(Server { command: peers::node()?, ..Server::new("ws (Node)", Path::new("node"), &[]) });
+            let node = Server { command: peers::node()?, ..Server::new("ws (Node)", Path::new("node"), &[]) };
+            servers.push(node.compresses(&["--deflate"]));
         }
         Ok(servers)
     }
@@ -139,16 +192,16 @@ impl Options {
         if !self.server.is_empty() || !(self.only.is_empty() || self.only.iter().any(|name| name == SERVE)) {
             return Ok(Vec::new());
         }
-        let over = |name: &str, tls, deflate| -> Result<Server> {
-            let mut server = self.serve(&format!("{SERVE}, {name}"), "/test")?;
-            if tls {
-                server.command.push("--tls-self-signed".into());
-            }
+        let serve = self.serve(SERVE, "/test")?;
+        let over = |name: &str, tls, deflate| {
+            let mut server = serve.over(Over { tls, deflate })?;
+            server.name = format!("{SERVE}, {name}");
             // Thousands of TLS handshakes take longer than the time after which the first line would be pinged.
             server.command.push("--ping-interval=10m".into());
-            Ok(Server { over: Over { tls, deflate }, ..server })
+            Some(server)
         };
-        Ok(vec![over("deflate", false, true)?, over("wss", true, false)?, over("wss, deflate", true, true)?])
+        let all = [over("deflate", false, true), over("wss", true, false), over("wss, deflate", true, true)];
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// The product, with room for every cell.
@@ -163,7 +216,10 @@ impl Options {
             "--max-output-bytes=64MiB",
             "--log-level=error",
         ];
-        Ok(Server { path, ..Server::new(name, &self.cargo().product()?, &arguments) })
+        let server = Server { path, ..Server::new(name, &self.cargo().product()?, &arguments) };
+        let Certificate { chain, key } = Certificate::made()?;
+        let file = |flag: &str, path: PathBuf| [flag.into(), path.into()];
+        Ok(server.compresses(&[]).secures([file("--tls-cert", chain), file("--tls-key", key)].concat()))
     }
 }
 
@@ -180,7 +236,7 @@ fn name<'a>(path: &Path, taken: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// One address, a port of its choice, one thread.
-const ON_ANY_PORT: &[&str] = &["127.0.0.1:0", "--threads", "1"];
+pub(crate) const ON_ANY_PORT: &[&str] = &["127.0.0.1:0", "--threads", "1"];
 
 #[cfg(test)]
 mod tests {

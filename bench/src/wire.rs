@@ -201,7 +201,7 @@ impl Template {
     fn spell(&self, number: u64) -> u64 {
         match self.kind {
             Kind::Binary => number,
-            Kind::Ascii | Kind::Mixed => {
+            Kind::Ascii | Kind::Mixed | Kind::Json => {
                 // The connection's number is in the upper half, and only its lower 16 bits are ever used.
                 let number = number & 0xffff_ffff_ffff;
                 u64::from_le_bytes(std::array::from_fn(|at| ALPHABET[(number >> (6 * at)) as usize & 63]))
@@ -220,7 +220,7 @@ fn payload(length: usize, kind: Kind) -> Vec<u8> {
     let bytes = (0..length as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8);
     match kind {
         Kind::Binary => bytes.collect(),
-        Kind::Ascii => bytes.map(|byte| ALPHABET[usize::from(byte) & 63]).collect(),
+        Kind::Ascii | Kind::Json => bytes.map(|byte| ALPHABET[usize::from(byte) & 63]).collect(),
         Kind::Mixed => {
             let mut text = "12345678".to_owned();
             let most = length - NUMBER_BYTES;
@@ -253,10 +253,10 @@ const SCRIPTS: &str = "línea Zeile γραμμή линия שורה سطر प�
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::server_frame;
+    use crate::{cell::Over, frame::server_frame};
 
     fn cell(payload_bytes: usize, kind: Kind) -> Cell {
-        Cell { connections: 1, payload_bytes, in_flight: 1, kind }
+        Cell { connections: 1, payload_bytes, in_flight: 1, kind, over: Over::default() }
     }
 
     fn wire(payload_bytes: usize) -> Wire {
