@@ -61,8 +61,8 @@ mod wheel;
 
 pub use answer::OpeningError;
 pub use client::{
-    Client, ClientStream, ConnectError, InvalidProxy, Proxy, ProxyError, RedirectReason, Refused, Setting, Stage,
-    connect,
+    Client, ClientStream, ConnectError, InvalidProxy, Proxy, ProxyError, Queue, RedirectReason, Refused, Setting,
+    Stage, connect,
 };
 pub use error::Error;
 pub use head::Head;

@@ -25,14 +25,12 @@ pub(super) struct Override {
     pub(super) addresses: Vec<IpAddr>,
 }
 
-/// A TCP connection to whichever of the host's addresses answers first.
+/// A TCP connection to whichever of a host's addresses answers first.
 pub(super) async fn connect(
     host: &str,
-    port: u16,
-    overrides: &[Override],
+    addresses: Vec<SocketAddr>,
     progress: &Progress,
 ) -> Result<TcpStream, ConnectError> {
-    let addresses = look_up(host, port, overrides, progress).await?;
     progress.reach(Stage::Connection);
     let stream = race(interleaved(addresses), TcpStream::connect).await;
     let stream =
@@ -42,18 +40,8 @@ pub(super) async fn connect(
     Ok(stream)
 }
 
-/// The address that is preferred.
-pub(super) async fn first(
-    host: &str,
-    port: u16,
-    overrides: &[Override],
-    progress: &Progress,
-) -> Result<IpAddr, ConnectError> {
-    let addresses = look_up(host, port, overrides, progress).await?;
-    addresses.first().map(SocketAddr::ip).ok_or_else(|| no_address(host))
-}
-
-async fn look_up(
+/// The addresses of a host, those that are preferred first: at least one.
+pub(super) async fn look_up(
     host: &str,
     port: u16,
     overrides: &[Override],
@@ -61,13 +49,14 @@ async fn look_up(
 ) -> Result<Vec<SocketAddr>, ConnectError> {
     progress.reach(Stage::Name);
     let given = overrides.iter().find(|given| given.host.eq_ignore_ascii_case(host) && given.port == port);
-    match given {
-        Some(given) => Ok(given.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()),
+    let addresses: Vec<_> = match given {
+        Some(given) => given.addresses.iter().map(|address| SocketAddr::new(*address, port)).collect(),
         None => match lookup_host((host, port)).await {
-            Ok(addresses) => Ok(addresses.collect()),
-            Err(error) => Err(ConnectError::Dns { host: host.into(), error }),
+            Ok(addresses) => addresses.collect(),
+            Err(error) => return Err(ConnectError::Dns { host: host.into(), error }),
         },
-    }
+    };
+    if addresses.is_empty() { Err(no_address(host)) } else { Ok(addresses) }
 }
 
 fn no_address(host: &str) -> ConnectError {

@@ -5,6 +5,7 @@ mod answer;
 mod credentials;
 mod error;
 mod proxy;
+mod queue;
 mod route;
 mod socks;
 mod stage;
@@ -29,6 +30,7 @@ use self::answer::NoAnswer;
 pub use self::error::{ConnectError, RedirectReason, Refused, Setting};
 use self::proxy::Choice;
 pub use self::proxy::{InvalidProxy, Proxy, ProxyError};
+pub use self::queue::Queue;
 use self::route::{Detour, Route};
 use self::stage::Progress;
 pub use self::stage::Stage;
@@ -215,6 +217,13 @@ impl Client {
         self
     }
 
+    /// Takes turns with whoever else has this queue, as §4.1 item 2 asks of browsers. Default: none, and every connection is
+    /// opened at once. Not over a Unix socket, nor by [`connect_with`](Self::connect_with).
+    pub fn queue(mut self, queue: &Queue) -> Self {
+        self.route.queue = Some(queue.clone());
+        self
+    }
+
     /// Connects to this Unix socket, whatever the URL's host; no proxy is used.
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.route.unix_socket = Some(path.into());
@@ -275,7 +284,7 @@ impl Client {
         let mut left = self.redirects;
         loop {
             let handshake = self.handshake(&target, target.is_same_origin(&first))?;
-            let stream = self.route.take(&target, progress).await?;
+            let (stream, _turn) = self.route.take(&target, progress).await?;
             match self.open(stream, &handshake, progress).await {
                 Err(ConnectError::Refused(refused)) if left > 0 && is_redirect(&refused) => {
                     left -= 1;

@@ -1,11 +1,12 @@
 //! The way to a server: directly, through a proxy or over a Unix socket; and with TLS where the URL says so.
 
-use std::net::IpAddr;
+use std::iter;
 use std::path::PathBuf;
 
 use super::address::{self, Override};
 use super::error::{ConnectError, Setting};
 use super::proxy::{self, Choice, Kind, Proxy, ProxyError, authority};
+use super::queue::{Place, Queue, Turn};
 use super::stage::{Progress, Stage};
 use super::stream::ClientStream;
 use super::target::Target;
@@ -21,6 +22,7 @@ pub(super) struct Route {
     pub(super) detours: Vec<Detour>,
     pub(super) proxy: Choice,
     pub(super) unix_socket: Option<PathBuf>,
+    pub(super) queue: Option<Queue>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<Connector>,
     /// For HTTP proxies.
@@ -35,26 +37,38 @@ pub(super) struct Detour {
 }
 
 impl Route {
-    /// The stream on which the opening handshake begins.
-    pub(super) async fn take(&self, target: &Target, progress: &Progress) -> Result<ClientStream, ConnectError> {
+    /// The stream on which the opening handshake begins, and whose turn it is until that is over.
+    pub(super) async fn take(
+        &self,
+        target: &Target,
+        progress: &Progress,
+    ) -> Result<(ClientStream, Turn), ConnectError> {
         if target.is_secure() && !cfg!(feature = "tls") {
             return Err(ConnectError::TlsMissing);
         }
         let (host, port) = self.destination(target);
-        let stream = if let Some(path) = &self.unix_socket {
-            unix(path, progress).await?
+        let (stream, turn) = if let Some(path) = &self.unix_socket {
+            (unix(path, progress).await?, Turn::default())
         } else if let Some(proxy) = self.proxy(target)? {
             self.through(&proxy, host, port, progress).await?
         } else {
-            address::connect(host, port, &self.overrides, progress).await?.into()
+            let addresses = address::look_up(host, port, &self.overrides, progress).await?;
+            let turn = self.turn(addresses.iter().copied().map(Place::Address), progress).await;
+            (address::connect(host, addresses, progress).await?.into(), turn)
         };
         if !target.is_secure() {
-            return Ok(stream);
+            return Ok((stream, turn));
         }
         progress.reach(Stage::Tls);
         #[cfg(feature = "tls")]
         let stream = self.connector().await?.connect(target.host(), stream).await?.into();
-        Ok(stream)
+        Ok((stream, turn))
+    }
+
+    async fn turn(&self, places: impl Iterator<Item = Place>, progress: &Progress) -> Turn {
+        let Some(queue) = &self.queue else { return Turn::default() };
+        progress.reach(Stage::Turn);
+        queue.turn(places.collect()).await
     }
 
     fn destination<'a>(&'a self, target: &'a Target) -> (&'a str, u16) {
@@ -87,10 +101,21 @@ impl Route {
         host: &str,
         port: u16,
         progress: &Progress,
-    ) -> Result<ClientStream, ConnectError> {
+    ) -> Result<(ClientStream, Turn), ConnectError> {
         let wrong = |error| ConnectError::Proxy { proxy: authority(&proxy.host, proxy.port), error };
         let unreachable = |error| wrong(ProxyError::Unreachable(Box::new(error)));
-        let reached = address::connect(&proxy.host, proxy.port, &self.overrides, progress).await;
+        // Looked up here, or by the proxy (§4.1 item 2: then "each different host name" is a place of its own).
+        let address = match proxy.kind {
+            Kind::Socks5 => address::look_up(host, port, &self.overrides, progress).await?.first().copied(),
+            Kind::Http | Kind::Https | Kind::Socks5h => None,
+        };
+        let place = address.map_or_else(|| Place::Name(host.to_ascii_lowercase(), port), Place::Address);
+        let turn = self.turn(iter::once(place), progress).await;
+        let reached = async {
+            let addresses = address::look_up(&proxy.host, proxy.port, &self.overrides, progress).await?;
+            address::connect(&proxy.host, addresses, progress).await
+        };
+        let reached = reached.await;
         let mut stream: ClientStream = reached.map_err(unreachable)?.into();
         progress.reach(Stage::Proxy);
         match proxy.kind {
@@ -103,19 +128,14 @@ impl Route {
             #[cfg(not(feature = "tls"))]
             Kind::Https => return Err(ConnectError::TlsMissing),
             Kind::Socks5 | Kind::Socks5h => {
-                let address = match proxy.kind {
-                    Kind::Socks5 => Some(address::first(host, port, &self.overrides, progress).await?),
-                    _ => None,
-                };
-                let address = address.map(|address: IpAddr| address.to_string());
-                progress.reach(Stage::Proxy);
+                let address = address.map(|address| address.ip().to_string());
                 let host = address.as_deref().unwrap_or(host);
                 socks::open(&mut stream, proxy, host, port).await.map_err(wrong)?;
-                return Ok(stream);
+                return Ok((stream, turn));
             }
         }
         tunnel::open(&mut stream, proxy, host, port, &self.limits).await.map_err(wrong)?;
-        Ok(stream)
+        Ok((stream, turn))
     }
 
     /// The one that was given, or one for everybody who gave none: reading the platform's roots takes milliseconds, and

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Stage {
     /// The addresses of a name.
     Name,
+    /// Other connections that are being opened to the same place, with [`Client::queue`](crate::Client::queue).
+    Turn,
     /// Somebody who answers at one of the addresses.
     Connection,
     /// The proxy's word that it has brought us to the server.
@@ -23,6 +25,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "the name was still being looked up",
+            Self::Turn => "another connection to the same place was still being opened",
             Self::Connection => "nobody answered at any address",
             Self::Proxy => "the proxy had not connected us to the server",
             Self::Tls => "the TLS handshake was not done",
@@ -35,7 +38,7 @@ impl fmt::Display for Stage {
 #[derive(Debug, Default)]
 pub(super) struct Progress(AtomicU8);
 
-const STAGES: [Stage; 5] = [Stage::Name, Stage::Connection, Stage::Proxy, Stage::Tls, Stage::Answer];
+const STAGES: [Stage; 6] = [Stage::Name, Stage::Turn, Stage::Connection, Stage::Proxy, Stage::Tls, Stage::Answer];
 
 impl Progress {
     pub(super) fn reach(&self, stage: Stage) {

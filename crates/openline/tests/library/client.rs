@@ -17,7 +17,7 @@ fn line() -> (Peer, DuplexStream) {
 }
 
 /// The request of a client, which the server of the test has read, and what to accept it with.
-async fn takes_request<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+pub(crate) async fn takes_request<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     peer: &mut Peer<S>,
 ) -> (String, String) {
     let request = peer.takes_until("\r\n\r\n").await;
@@ -26,7 +26,7 @@ async fn takes_request<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     (request, accept)
 }
 
-fn accepted(accept: &str) -> String {
+pub(crate) fn accepted(accept: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n"

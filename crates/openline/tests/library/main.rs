@@ -18,6 +18,7 @@ mod client;
 mod deadlines;
 mod endings;
 mod opening;
+mod queue;
 mod reconnect;
 mod sinks;
 mod split;
