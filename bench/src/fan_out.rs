@@ -88,8 +88,11 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         only: Vec::new(),
         profile: options.profile.clone(),
     };
-    let mut servers =
-        vec![building.serve("openline /chat", "/chat")?, building.serve("openline channel", "/c/fan-out")?];
+    let mut servers = vec![
+        building.serve("openline /chat", "/chat")?,
+        building.serve("openline channel", CHANNEL)?,
+        building.serve(POSTED, CHANNEL)?,
+    ];
     if !options.chat.is_empty() {
         servers.extend(building.websocket_servers()?);
     }
@@ -172,19 +175,27 @@ impl Room {
     fn new(address: SocketAddr, server: &Server, in_flight: usize, options: &Options) -> Result<Room> {
         let cell =
             Cell { connections: 1, payload_bytes: options.bytes, in_flight, kind: Kind::Binary, over: Over::default() };
-        let wire = Wire::websocket(cell);
+        let is_posted = server.name == POSTED;
+        let wire = match is_posted {
+            true => Wire::posted(cell, &post_head(address, options.bytes)),
+            false => Wire::websocket(cell),
+        };
         let poll = Poll::new()?;
-        let connect = |id: usize| -> Result<TcpStream> {
-            let stream = connect::open(address, server, id as u32)?;
+        let connect = |id: usize, is_posted: bool| -> Result<TcpStream> {
+            let stream = match is_posted {
+                true => std::net::TcpStream::connect(address)?,
+                false => connect::open(address, server, id as u32)?,
+            };
+            stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
             Ok(stream)
         };
         let receivers = (0..options.receivers)
-            .map(|id| Ok(Receiver { stream: connect(id)?, next: 0, progress: wire::Progress::default() }))
+            .map(|id| Ok(Receiver { stream: connect(id, false)?, next: 0, progress: wire::Progress::default() }))
             .collect::<Result<Vec<_>>>()?;
-        let publisher = connect(options.receivers)?;
+        let publisher = connect(options.receivers, is_posted)?;
         Ok(Room {
             events: Events::with_capacity(1024),
             publisher,
@@ -340,6 +351,19 @@ impl Report {
         )
     }
 }
+
+/// What a backend sends: one request for each message, the next ones before the answers to those before them, as far as so many
+/// are on their way.
+fn post_head(address: SocketAddr, bytes: usize) -> String {
+    format!(
+        "POST {CHANNEL} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/octet-stream\r\nContent-Length: {bytes}\r\n\r\n"
+    )
+}
+
+const CHANNEL: &str = "/c/fan-out";
+
+/// The whole server: published by HTTP, heard by WebSocket.
+const POSTED: &str = "openline channel, POST";
 
 /// As the echo.
 const WARM_UP: Duration = Duration::from_millis(500);

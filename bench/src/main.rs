@@ -28,6 +28,7 @@ mod progress;
 mod results;
 mod servers;
 mod spread;
+mod stalled;
 mod table;
 mod wire;
 
@@ -54,6 +55,8 @@ enum Command {
     Calls(calls::Options),
     /// Bytes and time of a message by WebSocket, event stream and long polling; docs/overhead.md
     Overhead(overhead::Options),
+    /// What readers that stop reading cost the others; docs/stalled.md
+    Stalled(stalled::Options),
     /// Everything, with every peer, and docs/performance.md
     All(everything::Options),
     /// docs/performance.md anew, from what was measured last
@@ -80,6 +83,7 @@ fn run(command: &Command) -> Result<()> {
         Command::FanOut(options) => fan_out(options),
         Command::Calls(options) => calls(options),
         Command::Overhead(options) => overhead(options),
+        Command::Stalled(options) => stalled(options),
         Command::All(options) => everything::measure(options),
         Command::Page => results::write_page(),
     }
@@ -114,6 +118,12 @@ fn overhead(options: &overhead::Options) -> Result<()> {
     let report = overhead::measure(options)?;
     done(&report.machine, &report.markdown(), &report, None)?;
     if options.write { results::write_overhead(&report) } else { Ok(()) }
+}
+
+fn stalled(options: &stalled::Options) -> Result<()> {
+    let report = stalled::measure(options)?;
+    done(&report.machine, &report.markdown(), &report, None)?;
+    if options.write { results::write_stalled(&report) } else { Ok(()) }
 }
 
 /// Shows a report, and keeps it if it has a name.

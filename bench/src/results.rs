@@ -14,6 +14,7 @@ use crate::{
     comparison::Comparison,
     connect, fan_out, idle, overhead,
     page::{self, Figures},
+    stalled,
 };
 
 /// Keeps a report under its name, and writes the page anew.
@@ -29,6 +30,15 @@ pub(crate) fn write_overhead(report: &overhead::Report) -> Result<()> {
     fs::create_dir_all(docs.join("images"))?;
     fs::write(docs.join("images").join(overhead::CHART), chart::svg(overhead::CHART_SHOWS, &report.panels()))?;
     let path = docs.join("overhead.md");
+    fs::write(&path, report.page()).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+/// Keeps what readers that stop reading cost, and writes their page.
+pub(crate) fn write_stalled(report: &stalled::Report) -> Result<()> {
+    keep(STALLED, report)?;
+    let path = home().join("../docs/stalled.md");
     fs::write(&path, report.page()).with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("wrote {}", path.display());
     Ok(())
@@ -84,3 +94,4 @@ pub(crate) const IDLE: &str = "idle.json";
 pub(crate) const FAN_OUT: &str = "fan_out.json";
 pub(crate) const CALLS: &str = "calls.json";
 const OVERHEAD: &str = "overhead.json";
+const STALLED: &str = "stalled.json";

@@ -45,6 +45,13 @@ impl Wire {
         }
     }
 
+    /// Messages that are sent as bodies of requests with this head, and come as WebSocket messages.
+    pub(crate) fn posted(cell: Cell, head: &str) -> Wire {
+        let payload = payload(cell.payload_bytes, cell.kind);
+        let request = [head.as_bytes(), &payload].concat();
+        Wire { request: Template::new(request, cell.payload_bytes, [0; 4], cell.kind), ..Wire::websocket(cell) }
+    }
+
     /// The same number of bytes for a server that knows no WebSocket. A client's frame is 4 bytes (the masking key) longer than
     /// the reply; a raw echo returns what it got. Half the key's length each way makes the sum of both directions equal.
     pub(crate) fn raw(cell: Cell) -> Wire {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// The fields that Chromium sends with a `fetch` of a page's own origin, but for those that say what is asked for.
-pub(super) const BROWSER: &str = "Connection: keep-alive\r\n\
+pub(crate) const BROWSER: &str = "Connection: keep-alive\r\n\
     sec-ch-ua-platform: \"Linux\"\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
     sec-ch-ua: \"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"\r\n\
@@ -26,7 +26,7 @@ pub(super) const BROWSER: &str = "Connection: keep-alive\r\n\
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection that counts.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: BufReader<Counted>,
     written: u64,
 }
@@ -45,19 +45,19 @@ impl Read for Counted {
 }
 
 /// The head of a response.
-pub(super) struct Head {
-    pub(super) status: u16,
+pub(crate) struct Head {
+    pub(crate) status: u16,
     fields: Vec<(String, String)>,
 }
 
 impl Head {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 }
 
 impl Wire {
-    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -65,22 +65,22 @@ impl Wire {
     }
 
     /// Bytes that were read and looked at, and bytes that were written.
-    pub(super) fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         (self.stream.get_ref().read - self.stream.buffer().len() as u64, self.written)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.get_mut().stream.write_all(bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
 
-    pub(super) fn reader(&mut self) -> &mut impl Read {
+    pub(crate) fn reader(&mut self) -> &mut impl Read {
         &mut self.stream
     }
 
     /// A line without its end; `None` at the end of the connection.
-    pub(super) fn line(&mut self) -> Result<Option<String>> {
+    pub(crate) fn line(&mut self) -> Result<Option<String>> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Wire {
         Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
     }
 
-    pub(super) fn head(&mut self) -> Result<Head> {
+    pub(crate) fn head(&mut self) -> Result<Head> {
         let first = self.line()?.context("no answer")?;
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut head = Head { status: status.with_context(|| format!("not HTTP: {first:?}"))?, fields: Vec::new() };
@@ -100,7 +100,7 @@ impl Wire {
     }
 
     /// The body of an answer that says how long it is.
-    pub(super) fn body(&mut self, head: &Head) -> Result<Vec<u8>> {
+    pub(crate) fn body(&mut self, head: &Head) -> Result<Vec<u8>> {
         let length = head.field("content-length").context("no Content-Length")?.parse()?;
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
@@ -108,7 +108,7 @@ impl Wire {
     }
 
     /// The next chunk of a body that comes in chunks (RFC 9112 §7.1); `None` after the last.
-    pub(super) fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(size) = self.line()? else { bail!("the connection ended between two chunks") };
         let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)
             .with_context(|| format!("no size of a chunk: {size:?}"))?;

@@ -3,9 +3,9 @@
 //! All three listen to one channel of `openline serve` at the same time, several clients each; one publishes by HTTP. Every client must
 //! get every message, in order and once.
 
-mod http;
+pub(crate) mod http;
 mod listener;
-mod publisher;
+pub(crate) mod publisher;
 
 use std::{
     sync::{Arc, Barrier, mpsc},

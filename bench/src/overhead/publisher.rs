@@ -14,7 +14,7 @@ use super::http::Wire;
 pub(crate) const MIN_BYTES: usize = 40;
 
 /// Late by a bit rather than two at once: each waits for its time, and for the answer to the one before.
-pub(super) fn publish(address: SocketAddr, messages: u32, gap: Duration, bytes: usize, start: Instant) -> Result<()> {
+pub(crate) fn publish(address: SocketAddr, messages: u32, gap: Duration, bytes: usize, start: Instant) -> Result<()> {
     let mut wire = Wire::connect(address)?;
     let begin = Instant::now();
     for number in 0..messages {
@@ -31,14 +31,14 @@ pub(super) fn publish(address: SocketAddr, messages: u32, gap: Duration, bytes: 
     Ok(())
 }
 
-pub(super) fn message(number: u32, sent: Duration, bytes: usize) -> String {
+pub(crate) fn message(number: u32, sent: Duration, bytes: usize) -> String {
     let mut message = format!("{number:>10} {:>20} ", sent.as_nanos());
     message.extend(std::iter::repeat_n('.', bytes - message.len()));
     message
 }
 
 /// What `message` made: its number, and when it was sent.
-pub(super) fn read(message: &str, bytes: usize) -> Option<(u32, Duration)> {
+pub(crate) fn read(message: &str, bytes: usize) -> Option<(u32, Duration)> {
     let mut words = message.split_ascii_whitespace();
     let (number, sent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     (message.len() == bytes).then_some((number, Duration::from_nanos(sent)))

@@ -72,8 +72,7 @@ impl<E> Channel<E> {
             if !own {
                 let publication = publication.clone();
                 let delivery = Delivery::Publication { tag: subscriber.tag, publication, skipped: 0 };
-                wakers.extend(subscriber.outbox.put(delivery, settings.overflow));
-                deliveries += 1;
+                deliveries += usize::from(subscriber.outbox.put(delivery, settings.overflow, wakers));
             }
         }
         (self.position(), deliveries)
@@ -106,7 +105,7 @@ impl<E> Channel<E> {
 
     fn tell(&self, delivery: impl Fn(u32) -> Delivery<E>, settings: &Settings, wakers: &mut Wakers) {
         for (_, subscriber) in self.subscribers.iter().filter(|(_, subscriber)| subscriber.hears_members) {
-            wakers.extend(subscriber.outbox.put(delivery(subscriber.tag), settings.overflow));
+            subscriber.outbox.put(delivery(subscriber.tag), settings.overflow, wakers);
         }
     }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::{error, fmt};
 
 use crate::budget::Budget;
+use crate::channel::Wakers;
 use crate::counters::Counters;
 use crate::presence::Member;
 use crate::publication::Publication;
@@ -167,11 +168,11 @@ impl<E> Outbox<E> {
         self.budget.give(before - state.bytes);
     }
 
-    /// Puts something in; returns whom to wake for it, once no lock is held.
-    pub(crate) fn put(&self, delivery: Delivery<E>, overflow: Overflow) -> Option<Waker> {
+    /// Puts something in, and returns whether it is in there; whom to wake for it, once no lock is held, goes to `wakers`.
+    pub(crate) fn put(&self, delivery: Delivery<E>, overflow: Overflow, wakers: &mut Wakers) -> bool {
         let mut state = self.lock();
         if state.too_slow {
-            return None;
+            return false;
         }
         if overflow == Overflow::LatestPerKey
             && let Some(freed) = state.replace(&delivery)
@@ -189,7 +190,8 @@ impl<E> Outbox<E> {
             self.budget.give(freed);
             self.counters.dropped();
         }
-        if fits(state.bytes) {
+        let has_room = fits(state.bytes);
+        if has_room {
             self.budget.take(cost);
             state.push(delivery, cost, overflow);
         } else {
@@ -197,7 +199,8 @@ impl<E> Outbox<E> {
             self.counters.too_slow();
             state.give_up();
         }
-        state.waker.take()
+        wakers.extend(state.waker.take());
+        has_room
     }
 
     fn lock(&self) -> MutexGuard<'_, State<E>> {

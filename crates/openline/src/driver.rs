@@ -102,6 +102,11 @@ impl<S> Driver<S> {
         self.output.as_ref().is_some_and(|output| !output.is_empty())
     }
 
+    /// How many bytes are queued.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
+    }
+
     /// Whether a message may be queued.
     #[inline]
     fn has_room(&self) -> bool {

@@ -87,6 +87,11 @@ impl<S> WebSocket<S> {
         &self.driver.stream
     }
 
+    /// How many bytes wait to be written: what to look at before more is queued than must be.
+    pub fn queued_bytes(&self) -> usize {
+        self.driver.queued_bytes()
+    }
+
     /// Two owned halves for two tasks. Which half does what is said at [`Sender`] and [`Receiver`].
     pub fn split(self) -> (Sender<S>, Receiver<S>) {
         split::split(*self.driver)

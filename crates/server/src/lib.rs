@@ -28,6 +28,7 @@ pub mod exit;
 pub mod fuzzing;
 mod hooks;
 pub mod hosting;
+mod hosts;
 mod identity;
 pub mod knock;
 mod lines;
@@ -43,6 +44,7 @@ mod session;
 mod shutdown;
 mod site;
 mod tls;
+mod turns;
 
 /// What channels are made of: see [`Config::namespaces`] and [`Config::channels`].
 pub use openline_hub as hub;
@@ -51,10 +53,11 @@ pub use config::values::Secret;
 pub use config::{Admin, Config, Listen, Network, Proxies};
 pub use edge::visitor::ClientAddress;
 pub use hooks::{Hook, HookSettings};
+pub use hosts::HostSettings;
 pub use identity::{KeyError, TokenAlgorithm, TokenKey, TokenSettings};
 pub use lines::Lines;
 pub use listen::BindError;
-pub use rates::{Rate, Rates};
+pub use rates::{Rate, RateOverrides, Rates};
 pub use registry::{Registry, Seat};
 pub use rights::{Act, Identity, Policies, Policy, Rights, Who};
 pub use server::{Server, StartError};

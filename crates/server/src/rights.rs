@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use openline_hub::ChannelName;
 
+use crate::rates::RateOverrides;
+
 /// Who stands behind a request or a line, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
@@ -127,11 +129,13 @@ pub struct Policy {
     pub rights: Rights,
     /// Whether a client hears what it publishes itself. Default: yes.
     pub hears_itself: bool,
+    /// What anybody may do in a time, where it is otherwise than on the rest of the server.
+    pub rates: RateOverrides,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { rights: Rights::default(), hears_itself: true }
+        Self { rights: Rights::default(), hears_itself: true, rates: RateOverrides::default() }
     }
 }
 
@@ -159,6 +163,11 @@ impl Policies {
     pub fn with(mut self, namespace: &str, policy: Policy) -> Self {
         self.named.insert(namespace.into(), policy);
         self
+    }
+
+    /// All of them, by namespace; the default ones have no name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        self.named.iter().map(|(name, policy)| (&**name, policy)).chain([("", &self.default)])
     }
 
     /// Those of a channel.

@@ -105,7 +105,7 @@ impl Routes {
 }
 
 /// RFC 9112 §3.2.2: an absolute target's host counts, whatever the Host header says.
-fn host_of<B>(request: &Request<B>) -> Option<Host> {
+pub(crate) fn host_of<B>(request: &Request<B>) -> Option<Host> {
     let named = match request.uri().authority() {
         Some(authority) => authority.as_str(),
         None => request.headers().get(http::header::HOST)?.to_str().ok()?,

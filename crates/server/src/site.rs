@@ -1,6 +1,5 @@
 //! What every connection of a server shares, and the order in which a request is judged.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,15 +11,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::counts::{Counts, Limited};
+use crate::counts::Counts;
 use crate::demo::Demo;
 use crate::doors::{Channels, sse};
 use crate::edge::visitor::Visitor;
 use crate::edge::{answer, path};
 use crate::hosting::{Found, Table};
+use crate::hosts::{HostPlace, Hosts};
 use crate::knock::{Knock, Reach, Refusal, proxy_header};
 use crate::lines::Lines;
-use crate::rates::{Addresses, TooMuch, What};
+use crate::rates::Allowance;
 use crate::routes::{Endpoint, Routes};
 use crate::session::Realm;
 
@@ -35,8 +35,10 @@ pub(crate) struct Site {
     pub(crate) line: Arc<openline::Config>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) counts: Counts,
-    /// What each address has used up of its rates.
-    pub(crate) addresses: Addresses,
+    /// What anybody may do in a time, where no host and no route says otherwise.
+    pub(crate) allowance: Allowance,
+    /// What is otherwise at some hosts.
+    hosts: Hosts,
     pub(crate) started: SystemTime,
     pub(crate) demo: Demo,
     pub(crate) routes: Routes,
@@ -62,14 +64,17 @@ impl Site {
         let realm = Realm::new(sessions, tokens, hooks, &config.line)?;
         let mut knock = config.knock.clone();
         knock.hosts.extend(config.routes.iter().filter_map(|route| route.host.clone()));
+        knock.hosts.extend(config.hosts.iter().map(|host| host.name.clone()));
+        let counts = Counts::default();
         Ok(Arc::new(Self {
             realm,
             lines: Lines::new(),
             demo: Demo::new(config.line.max_output_bytes),
             routes: Routes::new(table, config.demo),
+            hosts: Hosts::open(&config, &knock),
             knock,
-            counts: Counts::default(),
-            addresses: Addresses::new(config.rates.clone()),
+            allowance: Allowance::new(&config.rates, counts.rate_limited.clone()),
+            counts,
             started: SystemTime::now(),
             tls,
             channels: Channels::new(&config),
@@ -81,19 +86,6 @@ impl Site {
         }))
     }
 
-    /// Takes so much from what an address may do in a time.
-    ///
-    /// # Errors
-    /// It is too much, and was counted.
-    pub(crate) fn take(&self, what: What, address: IpAddr, amount: u64) -> Result<(), TooMuch> {
-        self.addresses.take(what, address, amount).inspect_err(|too_much| self.too_much(too_much))
-    }
-
-    /// Counts that something was too much.
-    pub(crate) fn too_much(&self, TooMuch { what, by, .. }: &TooMuch) {
-        self.counts.rate_limited.get_or_create(&Limited { what: what.name(), by }).inc();
-    }
-
     /// What answers a request: is the server staying, may they knock, and is there anything at that path?
     pub(crate) fn admit<B>(&self, request: &Request<B>, visitor: &Visitor) -> Result<Admitted, Box<Response<Bytes>>> {
         if self.closing.is_cancelled() {
@@ -102,15 +94,26 @@ impl Site {
         }
         let path = path::normalise(request.uri().path());
         let found = self.routes.find(request, &path);
-        self.judge(request, visitor, found.as_ref()).map_err(|refusal| Box::new(answer::refused(&refusal)))?;
+        let host = self.hosts.of(request);
+        self.judge(request, visitor, found.as_ref(), host.as_deref())
+            .map_err(|refusal| Box::new(answer::refused(&refusal)))?;
         let endpoint = self.routes.at(found.as_ref(), &path, request.uri());
         let endpoint = endpoint.ok_or_else(|| Box::new(answer::not_found(&path, self.routes.overview())))?;
-        Ok(Admitted { endpoint: endpoint?, found })
+        let route = found.as_ref().and_then(|found| found.place.rates.clone());
+        let allowance = self.allowance.at(host.as_ref().and_then(|host| host.rates.clone()), route);
+        Ok(Admitted { endpoint: endpoint?, found, host, allowance })
     }
 
     /// May they knock there?
-    fn judge<B>(&self, request: &Request<B>, visitor: &Visitor, found: Option<&Found>) -> Result<(), Refusal> {
-        let knock = found.map_or(&self.knock, |found| found.place.knock());
+    fn judge<B>(
+        &self,
+        request: &Request<B>,
+        visitor: &Visitor,
+        found: Option<&Found>,
+        host: Option<&HostPlace>,
+    ) -> Result<(), Refusal> {
+        let own = found.filter(|found| found.place.has_own_origins || host.is_none()).map(|found| found.place.knock());
+        let knock = own.or(host.map(|host| &host.knock)).unwrap_or(&self.knock);
         let is_passed_on = proxy_header(request.headers()).is_some() && self.config.proxies.trust(visitor.peer.ip());
         let is_public = found.is_some_and(|found| found.place.is_public()) && !request.headers().contains_key(UPGRADE);
         match (is_passed_on, is_public) {
@@ -122,9 +125,14 @@ impl Site {
     }
 }
 
-/// What answers a request, and the route that led there, if it was one.
+/// What answers a request, and what holds for it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) endpoint: Endpoint,
+    /// The route that led there, if it was one.
     pub(crate) found: Option<Found>,
+    /// What is otherwise at its host, if anything is.
+    pub(crate) host: Option<Arc<HostPlace>>,
+    /// What whoever asks may do in a time.
+    pub(crate) allowance: Allowance,
 }

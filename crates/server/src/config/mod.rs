@@ -30,6 +30,7 @@ use openline_hub::Namespaces;
 use self::values::Secret;
 use crate::hooks::HookSettings;
 use crate::hosting::Route;
+use crate::hosts::HostSettings;
 use crate::identity::TokenSettings;
 use crate::knock::Knock;
 use crate::rates::Rates;
@@ -75,6 +76,8 @@ pub struct Config {
     pub api_keys: Vec<Secret>,
     /// How much anybody may do in a time. Default: as much as they like.
     pub rates: Rates,
+    /// What is otherwise at some hosts, which the server answers for.
+    pub hosts: Vec<HostSettings>,
     /// How many channels there may be, and what may wait in them.
     pub channels: openline_hub::Limits,
     /// How sessions are served.
@@ -108,6 +111,7 @@ impl Default for Config {
             policies: Policies::new(Policy::open()),
             api_keys: Vec::new(),
             rates: Rates::default(),
+            hosts: Vec::new(),
             channels: openline_hub::Limits::default(),
             sessions: SessionSettings::default(),
             tokens: TokenSettings::default(),

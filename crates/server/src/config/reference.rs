@@ -19,9 +19,11 @@ pub(crate) fn page() -> String {
             () => format!("[{section}]"),
         };
         page.push_str(&format!("\n## `{inner}`\n\n{description}\n"));
-        if schema["items"]["properties"].is_object() {
-            for (name, schema) in schema["items"]["properties"].as_object().into_iter().flatten() {
-                page.push_str(&entry(name, schema, None));
+        // Those of a namespace are those of `[channels]`.
+        let named = &schema["additionalProperties"];
+        for tables in [&schema["items"], named].into_iter().filter(|tables| has_keys_of_its_own(tables)) {
+            for (name, schema) in leaves(tables) {
+                page.push_str(&entry(&name, schema, None));
             }
         }
         for key in keys.iter().filter(|key| key.path.split('.').next() == Some(section)) {
@@ -30,6 +32,22 @@ pub(crate) fn page() -> String {
         }
     }
     page
+}
+
+fn has_keys_of_its_own(tables: &Json) -> bool {
+    tables["properties"].is_object() && tables["properties"] != SCHEMA["properties"]["channels"]["properties"]
+}
+
+/// The keys of a table, and of the tables in it.
+fn leaves(table: &Json) -> Vec<(String, &Json)> {
+    let mut found = Vec::new();
+    for (name, schema) in table["properties"].as_object().into_iter().flatten() {
+        match schema["properties"].is_object() {
+            true => found.extend(leaves(schema).into_iter().map(|(key, schema)| (format!("{name}.{key}"), schema))),
+            false => found.push((name.clone(), schema)),
+        }
+    }
+    found
 }
 
 fn entry(name: &str, schema: &Json, key: Option<&Key>) -> String {

@@ -71,6 +71,61 @@ fn a_namespace_has_what_channels_have_unless_it_says_otherwise() {
 }
 
 #[test]
+fn the_server_a_host_a_route_and_a_namespace_override_each_other() {
+    let config = config(
+        r#"
+        [server]
+        allowed_origins = ["https://a.example"]
+        [limits]
+        max_message_bytes = "1MiB"
+        [times]
+        ping_interval = "20s"
+        [rates]
+        messages_per_address = "10/s"
+
+        [hosts."Chat.Example"]
+        allowed_origins = ["https://b.example"]
+        compression = "off"
+        max_message_bytes = "64KiB"
+        pong_timeout = "3s"
+        rates.messages_per_address = "20/s"
+        rates.bytes_per_address = "off"
+
+        [[route]]
+        path = "/echo"
+        host = "chat.example"
+        echo = true
+        ping_interval = "5s"
+        rates = { messages_per_connection = "1/m" }
+
+        [channels]
+        rates.messages_per_connection = "2/s"
+        [namespaces.chat]
+        rates.subscriptions_per_address = "3/h"
+        "#,
+    );
+    let [host] = &config.hosts[..] else { panic!("{:?}", config.hosts) };
+    assert_eq!(host.name.name(), "chat.example");
+    assert!(config.knock.hosts.contains(&host.name), "the server answers for it");
+    assert_eq!(host.origins.as_ref().unwrap()[0].to_string(), "https://b.example");
+    let line = host.line.as_ref().unwrap();
+    assert_eq!((line.max_message_bytes, line.ping_interval), (64 << 10, Some(Duration::from_secs(20))));
+    let shown = |rate: Option<Option<crate::Rate>>| rate.map(|rate| rate.map(|rate| rate.to_string()));
+    assert_eq!(shown(host.rates.messages_per_address), Some(Some("20/s".to_owned())));
+    assert_eq!((host.rates.bytes_per_address, host.rates.bytes_per_connection), (Some(None), None));
+    // Key by key: what the route does not say, its host does.
+    let line = config.routes[0].line.as_ref().unwrap();
+    let times = (line.ping_interval.unwrap().as_secs(), line.pong_timeout.as_secs());
+    assert_eq!((times, line.max_message_bytes), ((5, 3), 64 << 10));
+    assert_eq!(shown(config.routes[0].rates.messages_per_connection), Some(Some("1/m".to_owned())));
+    let own = &config.policies.of(&"chat:x".parse().unwrap()).rates;
+    assert_eq!(shown(own.messages_per_connection), Some(Some("2/s".to_owned())));
+    assert_eq!(shown(own.subscriptions_per_address), Some(Some("3/h".to_owned())));
+    assert!(complaint("[hosts.\"a b\"]").starts_with("openline.toml:1:2: hosts: \"a b\" is none: a host is a name"));
+    assert!(complaint("[hosts.a]\nmax_message_byte = 1").contains("did you mean max_message_bytes?"));
+}
+
+#[test]
 fn the_environment_is_over_the_file_and_flags_are_over_both() {
     let text = "[limits]\nmax_connections = 1\nmax_headers = 1\nmax_channels = 1\n";
     let variables = [

@@ -1,5 +1,6 @@
 //! The channels of a server: the hub, who may do what, and the time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 
 use super::encoded::Encoded;
 use crate::config::Config;
+use crate::rates::Level;
 use crate::rights::{Act, Identity, Policies};
 
 /// All channels.
@@ -18,7 +20,12 @@ use crate::rights::{Act, Identity, Policies};
 pub(crate) struct Channels {
     hub: Hub<Encoded>,
     policies: Policies,
+    /// What is otherwise in a namespace than on the rest of the server.
+    rates: Namespaced,
 }
+
+/// Of those namespaces that say something, by name; the one without a name is that of all that say nothing for themselves.
+type Namespaced = HashMap<Box<str>, Option<Arc<Level>>>;
 
 /// A shard of the hub is swept this often: with 64 of them, all of them every 6 s.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
@@ -28,7 +35,9 @@ impl Channels {
         // An epoch must be one that no earlier life of the server had: the hasher's keys are the system's entropy.
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), SystemTime::now());
         let hub = Hub::new(config.namespaces.clone(), config.channels.clone(), seed);
-        Self { hub, policies: config.policies.clone() }
+        let policies = config.policies.clone();
+        let rates = policies.all().map(|(name, policy)| (name.into(), Level::of(&policy.rates))).collect();
+        Self { hub, policies, rates }
     }
 
     /// Forgets what is too old, for ever.
@@ -48,6 +57,11 @@ impl Channels {
     /// Whether somebody may do something with a channel.
     pub(crate) fn allows(&self, act: Act, channel: &ChannelName, identity: &Identity) -> bool {
         self.is_within(channel, identity) && self.policies.of(channel).rights.allow(act, identity)
+    }
+
+    /// What anybody may do in a time, where a channel's namespace says so.
+    pub(crate) fn rates(&self, channel: &ChannelName) -> Option<&Level> {
+        self.rates.get(channel.namespace()).or_else(|| self.rates.get("")).and_then(Option::as_deref)
     }
 
     /// Whether a client hears what it publishes itself.

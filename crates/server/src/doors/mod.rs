@@ -15,6 +15,7 @@ pub(crate) mod channels;
 pub(crate) mod cors;
 pub(crate) mod encoded;
 mod json;
+mod missed;
 pub(crate) mod permit;
 mod poll;
 mod publish;

@@ -1,6 +1,5 @@
 //! Who asks at a door, and what they may do there.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,9 +11,8 @@ use subtle::ConstantTimeEq;
 
 use crate::config::values::Secret;
 use crate::edge::answer::text;
-use crate::edge::visitor::ClientAddress;
 use crate::identity::{Carried, TokenError};
-use crate::rates::{TooMuch, What};
+use crate::rates::{Spending, TooMuch, What};
 use crate::rights::{Act, Identity, Who};
 use crate::site::Site;
 
@@ -23,8 +21,8 @@ use crate::site::Site;
 pub(crate) struct Guest {
     /// Who they are, as far as whoever let them in knows.
     pub(crate) identity: Identity,
-    /// Where they are, for what an address may do in a time.
-    address: Option<IpAddr>,
+    /// What they may do in a time; backends may do as much as they like.
+    spending: Option<Spending>,
     /// They showed a key of the API: what is for backends is for them.
     is_backend: bool,
 }
@@ -51,19 +49,34 @@ impl Guest {
         if shown.is_some() && !is_backend && identity == Identity::Anonymous {
             return Err(unknown_key());
         }
-        let address = request.extensions().get().map(|ClientAddress(address)| *address);
-        Ok(Self { identity, address, is_backend })
+        let spending = if is_backend { None } else { Spending::of(request) };
+        Ok(Self { identity, spending, is_backend })
     }
 
-    /// Takes so much from what their address may do in a time; backends may do as much as they like.
+    /// Takes so much from what their address may do with a channel in a time.
     ///
     /// # Errors
     /// It is too much.
-    pub(crate) fn take(&self, what: What, amount: usize, site: &Site) -> Result<(), TooMuch> {
-        match self.address {
-            Some(address) if !self.is_backend => site.take(what, address, amount as u64),
-            _ => Ok(()),
-        }
+    pub(crate) fn take(&self, what: What, channel: &ChannelName, amount: usize, site: &Site) -> Result<(), TooMuch> {
+        let Some(spending) = &self.spending else { return Ok(()) };
+        spending.take(site.channels.rates(channel), what, amount as u64)
+    }
+
+    /// Takes a subscription to each of these channels.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub(crate) fn subscribe(&self, channels: &[ChannelName], site: &Site) -> Result<(), TooMuch> {
+        channels.iter().try_for_each(|channel| self.take(What::Subscriptions, channel, 1, site))
+    }
+
+    /// Takes a message that a WebSocket publishes.
+    ///
+    /// # Errors
+    /// It is too much, for the connection or its address.
+    pub(crate) fn say(&mut self, channel: &ChannelName, bytes: usize, site: &Site) -> Result<(), TooMuch> {
+        let Some(spending) = &mut self.spending else { return Ok(()) };
+        spending.message(site.channels.rates(channel), bytes)
     }
 
     /// Whether they may.

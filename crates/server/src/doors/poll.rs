@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use openline_hub::{Position, Subscribe, Window};
+use openline_hub::{Position, Publication, Subscribe, Window};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,6 @@ use super::permit::Guest;
 use super::{Body, Target, full, json as objects};
 use crate::counts::Kind;
 use crate::edge::answer::{text, too_much};
-use crate::rates::What;
 use crate::rights::Act;
 use crate::site::Site;
 
@@ -38,7 +37,7 @@ pub(super) async fn get<B>(
         guest.pass(act, channel, site)?;
     }
     if act == Act::Subscribe {
-        guest.take(What::Subscriptions, target.channels.len(), site).map_err(|error| Box::new(too_much(&error)))?;
+        guest.subscribe(&target.channels, site).map_err(|error| Box::new(too_much(&error)))?;
     }
     let mut after = target.after(request.headers())?;
     if let Some(wait) = target.wait() {
@@ -55,24 +54,52 @@ pub(super) async fn get<B>(
             () = gone.cancelled() => {}
         }
     }
-    let mut windows = Vec::new();
+    let (mut windows, mut room) = (Vec::new(), MAX_ANSWER_BYTES);
     for (channel, after) in target.channels.iter().zip(after) {
-        let window = site.channels.window(channel, after, target.limit()).map_err(not_read)?;
+        let mut window = site.channels.window(channel, after, target.limit()).map_err(not_read)?;
+        cut(&mut window, after, &mut room);
         window.publications.iter().for_each(|publication| site.counts.sent.count(publication.data.len()));
         windows.push(window);
     }
     Ok(full(shown(target, &windows)))
 }
 
+/// Payloads in one answer; a client may ask for a hundred channels with a thousand publications each. `next` says where to go
+/// on. One publication always has room.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Leaves out what there is no room for: of what follows a position the later ones, of the recent past the earlier ones.
+fn cut(window: &mut Window<Encoded>, after: Option<Position>, room: &mut usize) {
+    let publications = &mut window.publications;
+    if after.is_none() {
+        publications.reverse();
+    }
+    let mut fits = |publication: &Publication<Encoded>| {
+        let bytes = publication.data.len();
+        let fits = bytes <= *room || *room == MAX_ANSWER_BYTES;
+        *room = if fits { room.saturating_sub(bytes.max(1)) } else { 0 };
+        fits
+    };
+    let kept = publications.iter().take_while(|one| fits(one)).count();
+    publications.truncate(kept);
+    match after {
+        None => publications.reverse(),
+        Some(after) if window.gap.is_none() => window.next.offset = after.offset + kept as u64,
+        Some(_) => {}
+    }
+}
+
 /// The newest position.
 pub(super) fn head(guest: &Guest, target: &Target, site: &Arc<Site>) -> Answered {
-    let mut windows = Vec::new();
+    let (mut windows, mut room) = (Vec::new(), MAX_ANSWER_BYTES);
     for channel in &target.channels {
         // Who may listen may know from where on.
         if !guest.may(Act::Subscribe, channel, site) {
             guest.pass(Act::History, channel, site)?;
         }
-        windows.push(site.channels.window(channel, None, target.limit()).map_err(not_read)?);
+        let mut window = site.channels.window(channel, None, target.limit()).map_err(not_read)?;
+        cut(&mut window, None, &mut room);
+        windows.push(window);
     }
     Ok(full(shown(target, &windows)))
 }

@@ -29,7 +29,7 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Box<Response<Bytes>>> {
     let channel = target.one()?;
     guest.pass(Act::Publish, channel, site)?;
-    guest.take(What::Messages, 1, site).map_err(|error| Box::new(too_much(&error)))?;
+    guest.take(What::Messages, channel, 1, site).map_err(|error| Box::new(too_much(&error)))?;
     let max =
         site.channels.max_publication_bytes(channel).ok_or_else(|| not_published(PublishError::UnknownNamespace))?;
     let (head, body) = request.into_parts();
@@ -45,7 +45,7 @@ pub(super) async fn post(
         }
         Err(_) => return Err(bad("The body of the request broke off.")),
     };
-    guest.take(What::Bytes, data.len(), site).map_err(|error| Box::new(too_much(&error)))?;
+    guest.take(What::Bytes, channel, data.len(), site).map_err(|error| Box::new(too_much(&error)))?;
     let format = declared.check(&data)?;
     site.counts.received.count(data.len());
     let draft = Draft { key, idempotency_key, ..Draft::new(format, data) };

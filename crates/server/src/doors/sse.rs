@@ -22,13 +22,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded, push_data};
+use super::missed::Missed;
 use super::permit::Guest;
 use super::{Body, Target, full, json};
 use crate::counts::Kind;
 use crate::lines::Line;
-use crate::rates::What;
 use crate::rights::Act;
 use crate::site::Site;
+use crate::turns::TAKE_BYTES;
 
 /// Something is said this often, so that nobody in between takes the silence for the end.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -38,9 +39,6 @@ const RETRY_MS: u64 = 2_000;
 
 /// When the server ends, they come back within this time, and not all at once.
 const RETURN_WITHIN_MS: u64 = 5_000;
-
-/// Taken out of the outbox at once, about: what is written by one system call.
-const TAKE_BYTES: usize = 16 << 10;
 
 /// Whether an event stream is wanted.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -92,7 +90,7 @@ pub(super) fn open<B>(
     }
     let member = guest.member(&target.channels, site);
     let after = target.after(request.headers())?;
-    if let Err(too_much) = guest.take(What::Subscriptions, target.channels.len(), site) {
+    if let Err(too_much) = guest.subscribe(&target.channels, site) {
         return Ok(full(come_back_in(too_much.wait)));
     }
     let outbox = site.channels.outbox();
@@ -100,6 +98,8 @@ pub(super) fn open<B>(
         positions: Vec::new(),
         several: target.several,
         ready: VecDeque::new(),
+        missed: Missed::default(),
+        caught_up: false,
         subscriptions: Vec::new(),
         comment: Box::pin(sleep(COMMENT_EVERY)),
         gone: Box::pin(gone.cancelled_owned()),
@@ -125,23 +125,23 @@ pub(super) fn open<B>(
         stream.positions.push(from.unwrap_or(subscribed.position));
         begun.push((subscribed.position, subscribed.recovery));
     }
+    let newest = begun.first().map(|(position, _)| *position);
     for (tag, (position, recovery)) in begun.into_iter().enumerate() {
         match recovery {
             Recovery::Live => {}
-            Recovery::Complete(missed) => missed.iter().for_each(|one| stream.event(tag, one)),
+            Recovery::Complete(missed) => stream.missed.extend(tag as u32, missed),
             Recovery::Gap(gap) => {
                 let gap = json::gap(gap, stream.subscriptions[tag].channel(), position);
                 stream.say("gap", &gap);
             }
         }
     }
-    // An id without data is not an event, and is remembered: whoever is cut off before the first one misses nothing.
-    let id = stream.id();
-    stream.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
-    let position = stream.positions[0];
     let mut response = Response::new(stream.boxed_unsync());
     described(response.headers_mut());
-    Ok(if target.several { response } else { with_position(response, position) })
+    Ok(match newest {
+        Some(newest) if !target.several => with_position(response, newest),
+        _ => response,
+    })
 }
 
 /// The body of an event stream.
@@ -153,6 +153,10 @@ struct Stream {
     several: bool,
     /// Said, and not written yet.
     ready: VecDeque<Bytes>,
+    /// Not said yet.
+    missed: Missed,
+    /// All that was missed is said, and where the client is now.
+    caught_up: bool,
     comment: Pin<Box<Sleep>>,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
     line: Line,
@@ -242,6 +246,16 @@ impl hyper::body::Body for Stream {
                 continue;
             }
             let mut taken = Vec::new();
+            if stream.missed.take(&mut taken) {
+                taken.into_iter().for_each(|delivery| stream.deliver(delivery));
+                continue;
+            }
+            if !std::mem::replace(&mut stream.caught_up, true) {
+                // An id without data is not an event, and is remembered: whoever is cut off before the first one misses nothing.
+                let id = stream.id();
+                stream.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
+                continue;
+            }
             match stream.outbox.poll_take(cx, TAKE_BYTES, &mut taken) {
                 Poll::Ready(Ok(())) => taken.into_iter().for_each(|delivery| stream.deliver(delivery)),
                 // It comes back with its last position, and is told what it missed or that it cannot be.

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,11 +15,12 @@ use super::Target;
 use super::answer::{not_subscribed, with_position};
 use super::encoded::{self, Encoded};
 use super::json;
+use super::missed::Missed;
 use super::permit::Guest;
 use crate::edge::answer::too_much;
-use crate::rates::{Meter, TooMuch, What};
 use crate::rights::Act;
 use crate::site::Site;
+use crate::turns::{TAKE_BYTES, Turn, Turns};
 
 /// Too much waited: come back and say what was seen last.
 const TOO_SLOW: u16 = 4008;
@@ -29,9 +31,6 @@ const TOO_MUCH: u16 = 4029;
 /// Something is missing. The reason says of which channel, why, and from where to go on.
 const GAP: u16 = 4010;
 
-/// Taken out of the outbox at once, about: what is written by one system call.
-const TAKE_BYTES: usize = 16 << 10;
-
 /// A client that has its place in the channels, and was not told yet.
 #[derive(Debug)]
 pub(crate) struct Visit {
@@ -39,8 +38,6 @@ pub(crate) struct Visit {
     guest: Guest,
     /// As others see it, if anything depends on that.
     member: Option<Arc<Member>>,
-    /// What it has used up of what a connection may publish: messages, and bytes.
-    used: [Meter; 2],
     outbox: Arc<Outbox<Encoded>>,
     subscribed: Vec<Subscribed<Encoded>>,
 }
@@ -53,7 +50,7 @@ impl Visit {
             guest.pass(Act::Subscribe, channel, site)?;
         }
         let after = target.after(request.headers())?;
-        let taken = guest.take(What::Subscriptions, target.channels.len(), site);
+        let taken = guest.subscribe(&target.channels, site);
         taken.map_err(|error| Box::new(too_much(&error)))?;
         let member = guest.member(&target.channels, site);
         let outbox = site.channels.outbox();
@@ -70,7 +67,7 @@ impl Visit {
             let one = site.channels.subscribe(channel, &outbox, subscribe);
             subscribed.push(one.map_err(not_subscribed)?);
         }
-        Ok(Self { target, guest, member, used: Default::default(), outbox, subscribed })
+        Ok(Self { target, guest, member, outbox, subscribed })
     }
 
     /// Says in the answer to the handshake where the client comes in.
@@ -113,28 +110,25 @@ impl Visit {
         socket: &mut WebSocket<S>,
         site: &Site,
     ) -> Result<(), Error> {
-        for tag in 0..self.subscribed.len() {
-            let recovery = std::mem::replace(&mut self.subscribed[tag].recovery, Recovery::Live);
-            let Recovery::Complete(missed) = recovery else { continue };
-            for publication in missed {
-                let missed = Delivery::Publication { tag: tag as u32, publication, skipped: 0 };
-                if !self.hear(socket, missed, site).await? {
-                    return drain(socket).await;
-                }
+        let mut missed = Missed::default();
+        for (tag, one) in self.subscribed.iter_mut().enumerate() {
+            if let Recovery::Complete(publications) = std::mem::replace(&mut one.recovery, Recovery::Live) {
+                missed.extend(tag as u32, publications);
             }
         }
-        let mut taken = Vec::new();
+        let (mut turns, mut taken) = (Turns::default(), Vec::new());
         loop {
-            tokio::select! {
-                message = socket.recv() => match message? {
+            let turn = turns.next(socket, |cx| match missed.take(&mut taken) {
+                true => Poll::Ready(Ok(())),
+                false => self.outbox.poll_take(cx, TAKE_BYTES, &mut taken),
+            });
+            match turn.await {
+                Turn::Theirs(message) => match message? {
                     Some(message) => self.say(socket, message, site),
                     None => return Ok(()),
                 },
-                // Queued, and written by the next `recv` together with whatever else is heard until then.
-                heard = poll_fn(|cx| self.outbox.poll_take(cx, TAKE_BYTES, &mut taken)) => {
-                    if heard == Err(TooSlow) {
-                        return Ok(()); // as `run` has seen, too
-                    }
+                Turn::Ours(Err(TooSlow)) => return Ok(()), // as `run` has seen, too
+                Turn::Ours(Ok(())) => {
                     for delivery in taken.drain(..) {
                         if !self.hear(socket, delivery, site).await? {
                             return drain(socket).await;
@@ -207,7 +201,7 @@ impl Visit {
         if !self.guest.may(Act::Publish, channel, site) {
             return refuse(socket, CloseCode::POLICY, "you may listen here, and not publish");
         }
-        if let Err(error) = pay(&mut self.used, &self.guest, &message, site) {
+        if let Err(error) = self.guest.say(channel, message.as_bytes().len(), site) {
             return refuse(socket, code(TOO_MUCH), &error.to_string());
         }
         let format = if message.as_text().is_some() { Format::Text } else { Format::Binary };
@@ -221,22 +215,6 @@ impl Visit {
             Err(error) => refuse(socket, CloseCode::POLICY, &error.to_string()),
         }
     }
-}
-
-/// Takes a message from what the connection, and its address, may publish in a time.
-fn pay(used: &mut [Meter; 2], guest: &Guest, message: &Message, site: &Site) -> Result<(), TooMuch> {
-    let (messages, bytes) = site.addresses.of_connection();
-    let length = message.as_bytes().len();
-    for ((what, rate, amount), meter) in
-        [(What::Messages, messages, 1), (What::Bytes, bytes, length)].into_iter().zip(used)
-    {
-        if let Some(rate) = rate {
-            let taken = meter.take(rate, amount as u64, site.addresses.now());
-            taken.map_err(|wait| TooMuch { what, by: "connection", rate, wait }).inspect_err(|it| site.too_much(it))?;
-        }
-        guest.take(what, amount, site)?;
-    }
-    Ok(())
 }
 
 /// To the end of the closing handshake, when there is nothing more to say.

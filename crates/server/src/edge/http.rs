@@ -100,11 +100,12 @@ enum Decided {
 
 /// At once, and dropping the request if nobody reads its body: so hyper knows, when it writes the answer, that the body will
 /// not be read.
-fn decide(request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided {
-    let Admitted { endpoint, found } = match site.admit(&request, visitor) {
+fn decide(mut request: Request<Incoming>, visitor: &Visitor, site: &Site) -> Decided {
+    let Admitted { endpoint, found, allowance, .. } = match site.admit(&request, visitor) {
         Ok(admitted) => admitted,
         Err(refusal) => return Decided::Answer(refusal),
     };
+    request.extensions_mut().insert(allowance);
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, found) {
         return Decided::Hosted(Box::new((request, found, visitor.clone())));
     }

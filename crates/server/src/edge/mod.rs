@@ -109,7 +109,7 @@ async fn arrive(
     }
     // A proxy connects for many: what those do is counted when they say who they are.
     if refusal.is_none() && !site.config.proxies.trust(visitor.peer.ip()) {
-        let taken = site.take(What::Connects, visitor.peer.ip(), 1);
+        let taken = site.allowance.take(None, What::Connects, visitor.peer.ip(), 1);
         refusal = taken.err().map(|too_much| answer::too_much(&too_much));
     }
     let Some(acceptor) = site.tls.clone() else { return attend(stream, visitor, refusal, site).await };

@@ -22,7 +22,6 @@ use crate::demo::Place;
 use crate::doors::websocket::Visit;
 use crate::hosting::{self, Arrival, Tunnel};
 use crate::lines::{Goodbye, Line};
-use crate::rates::What;
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
 use crate::site::{Admitted, Site};
@@ -40,7 +39,7 @@ where
 {
     introduce(&mut request, &visitor, &site);
     let client = visitor.client(&request, &site);
-    let Decision { guest, response, negotiated, config } = match decide(&request, &visitor, &site).await {
+    let Decision { guest, response, negotiated, config } = match decide(&mut request, &visitor, &site).await {
         Ok(decision) => decision,
         Err(refusal) => {
             site.counts.answered(&refusal);
@@ -58,11 +57,7 @@ where
     if let Guest::Tunnel(tunnel) = guest {
         return Ok(Some(tunnel.serve(stream, leftover, line, visitor.peer)));
     }
-    let limits = match guest {
-        Guest::Session(_) => site.realm.line.clone(),
-        _ => config,
-    };
-    let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, limits);
+    let socket = WebSocket::from_parts(stream, &leftover, Role::Server, &negotiated, config);
     let Visitor { peer, certificate, .. } = visitor;
     match certificate {
         Some(own) => tracing::debug!(%peer, %client, certificate = %own.fingerprint(), "a line opened"),
@@ -172,13 +167,19 @@ struct Decision {
 
 /// Lets a guest in. It has its place before the handshake is
 /// answered: whoever reads the answer is in.
-async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> Result<Decision, Box<Response<Bytes>>> {
+async fn decide(
+    request: &mut Request<()>,
+    visitor: &Visitor,
+    site: &Arc<Site>,
+) -> Result<Decision, Box<Response<Bytes>>> {
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
-    let Admitted { endpoint, found } = site.admit(request, visitor)?;
-    if site.config.proxies.trust(visitor.peer.ip()) {
-        let taken = site.take(What::Connects, visitor.client(request, site), 1);
-        taken.map_err(|too_much| Box::new(answer::too_much(&too_much)))?;
-    }
+    let Admitted { endpoint, found, host, allowance } = site.admit(request, visitor)?;
+    // Who came without a proxy in between was counted by the server when it connected.
+    let is_counted = !site.config.proxies.trust(visitor.peer.ip());
+    let taken = allowance.connect(visitor.client(request, site), is_counted);
+    taken.map_err(|too_much| Box::new(answer::too_much(&too_much)))?;
+    request.extensions_mut().insert(allowance);
+    let request = &*request;
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
         let config = found.place.line.clone();
         return Ok(match Box::pin(hosting::arrive(request, found, visitor, site)).await? {
@@ -212,7 +213,11 @@ async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> R
             return Err(nothing());
         }
     };
-    let deflate = found.as_ref().map_or(&site.config.deflate, |found| &found.place.deflate);
+    let deflate = match (&found, &host) {
+        (Some(found), _) => &found.place.deflate,
+        (None, Some(host)) => &host.deflate,
+        (None, None) => &site.config.deflate,
+    };
     let acceptance = Acceptance { deflate: deflate.clone(), ..acceptance };
     let (mut response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
     let guest = match endpoint {
@@ -227,6 +232,12 @@ async fn decide(request: &Request<()>, visitor: &Visitor, site: &Arc<Site>) -> R
         }
         Endpoint::Page(_) | Endpoint::Beside | Endpoint::Api(_) | Endpoint::Hosted => return Err(nothing()),
     };
-    let config = found.map_or_else(|| site.line.clone(), |found| found.place.line.clone());
+    let config = match (found, host, &guest) {
+        (Some(found), ..) => found.place.line.clone(),
+        (None, Some(host), Guest::Session(_)) => host.session_line.clone(),
+        (None, Some(host), _) => host.line.clone(),
+        (None, None, Guest::Session(_)) => site.realm.line.clone(),
+        (None, None, _) => site.line.clone(),
+    };
     Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config })
 }

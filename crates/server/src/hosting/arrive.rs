@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection, Subprotocol};
 
-use super::guest::{Guest, Kind};
+use super::guest::{Guest, Kind, Says};
 use super::place::{Found, Here};
 use super::proxy;
 use crate::edge::answer::{self, text};
 use crate::edge::visitor::Visitor;
+use crate::rates::Spending;
 use crate::site::Site;
 
 /// What a refusal is.
@@ -71,5 +72,6 @@ pub(crate) async fn arrive(
     place.decorate(&mut headers);
     let acceptance = Acceptance { subprotocol, headers, deflate: place.deflate.clone() };
     let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
-    Ok(Arrival::Guest(Box::new((Guest { kind, slot }, response, negotiated))))
+    let says = Says(Spending::of(request).filter(Spending::is_limited).map(Box::new));
+    Ok(Arrival::Guest(Box::new((Guest { kind, slot, says }, response, negotiated))))
 }

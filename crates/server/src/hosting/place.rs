@@ -12,11 +12,12 @@ use super::files::Folder;
 use super::proxy::{self, Pool};
 use super::redirect::Redirect;
 use super::respond::Respond;
-use super::route::{Compression, Origins, Route, What};
+use super::route::{Origins, Route, What};
 use super::table::show;
 use super::tcp::Tcp;
 use crate::config::Config;
 use crate::knock::Knock;
+use crate::rates::Level;
 
 /// A route as it runs.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(crate) struct Place {
     pub(super) subprotocols: Vec<Subprotocol>,
     pub(crate) line: Arc<openline::Config>,
     pub(crate) deflate: Option<Deflate>,
+    /// What anybody may do here in a time, where it is otherwise.
+    pub(crate) rates: Option<Arc<Level>>,
+    /// Which pages may use it, it says itself.
+    pub(crate) has_own_origins: bool,
     slots: Option<Arc<Semaphore>>,
     headers: HeaderMap,
 }
@@ -78,7 +83,9 @@ pub(crate) struct Found {
 impl Place {
     pub(super) fn open(route: &Route, template: &str, server: &Server<'_>) -> Result<Self, String> {
         let config = server.config;
-        let mut line = route.line.as_ref().map_or_else(|| server.line.clone(), |line| Arc::new(line.clone()));
+        let host = route.host.as_ref().and_then(|own| config.hosts.iter().find(|host| host.name.name() == own.name()));
+        let own = route.line.as_ref().or(host.and_then(|host| host.line.as_ref()));
+        let mut line = own.map_or_else(|| server.line.clone(), |line| Arc::new(line.clone()));
         let here = match &route.what {
             What::Echo => Here::Echo,
             What::Channel(name) => Here::Channel(name.as_str().into()),
@@ -109,11 +116,11 @@ impl Place {
             is_public: route.what.is_public(),
             subprotocols: route.subprotocols.clone(),
             line,
-            deflate: match &route.compression {
-                Compression::AsServer => config.deflate.clone(),
-                Compression::Off => None,
-                Compression::On(deflate) => Some(deflate.clone()),
-            },
+            deflate: route
+                .compression
+                .over(&host.map_or_else(|| config.deflate.clone(), |host| host.compression.over(&config.deflate))),
+            rates: Level::of(&route.rates),
+            has_own_origins: !matches!(route.origins, Origins::AsServer),
             slots: route.max_lines.map(|lines| Arc::new(Semaphore::new(lines.min(Semaphore::MAX_PERMITS)))),
             headers: route.headers.clone(),
         })

@@ -7,6 +7,7 @@ use openline::deflate::Deflate;
 use openline::proto::handshake::{Host, Origin, Subprotocol};
 
 use super::{Exec, Files, Proxy, Redirect, Respond, Tcp};
+use crate::rates::RateOverrides;
 
 /// Something at a path.
 ///
@@ -37,6 +38,8 @@ pub struct Route {
     pub compression: Compression,
     /// Lines at once; over it 503. Default: as many as the server has connections.
     pub max_lines: Option<usize>,
+    /// What anybody may do here in a time; of subscriptions only a channel has any. Default: as for the rest of the server.
+    pub rates: RateOverrides,
     /// Fields that every answer gets, the 101 included, unless it has them.
     pub headers: HeaderMap,
 }
@@ -53,6 +56,7 @@ impl Route {
             line: None,
             compression: Compression::default(),
             max_lines: None,
+            rates: RateOverrides::default(),
             headers: HeaderMap::new(),
         }
     }
@@ -152,4 +156,15 @@ pub enum Compression {
     Off,
     /// Like this, for those who offer it.
     On(Deflate),
+}
+
+impl Compression {
+    /// What comes of it, where that of the level above is `above`.
+    pub(crate) fn over(&self, above: &Option<Deflate>) -> Option<Deflate> {
+        match self {
+            Self::AsServer => above.clone(),
+            Self::Off => None,
+            Self::On(deflate) => Some(deflate.clone()),
+        }
+    }
 }

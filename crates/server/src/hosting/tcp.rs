@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::arrive::Refusal;
 use super::dial::{self, Address, BackendTls, Tls};
-use super::guest::drain;
+use super::guest::{Says, drain};
 use super::place::Found;
 use super::reading::read;
 use crate::edge::answer::text;
@@ -154,6 +154,7 @@ impl Bridge {
     pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         mut self,
         socket: &mut WebSocket<S>,
+        mut says: Says,
     ) -> Result<(), Error> {
         // What the service has not taken yet; until it has, no more is read from the client.
         let mut pending = Bytes::new();
@@ -161,6 +162,7 @@ impl Bridge {
         loop {
             tokio::select! {
                 message = socket.recv(), if pending.is_empty() => match message? {
+                    Some(message) if !says.allows(message.as_bytes().len(), socket) => return drain(socket).await,
                     Some(message) => match self.unwrap(message) {
                         Ok(bytes) => pending = bytes,
                         Err(reason) => return socket.close(CloseCode::INVALID, reason).await.map(drop),

@@ -98,7 +98,7 @@ impl Realm {
             began: tokio::time::Instant::now().into_std(),
             tokens: Tokens::new(tokens, outbound.clone()),
             hooks: Hooks::new(hooks, outbound),
-            line: Arc::new(openline::Config { ping_interval: None, ..line.clone() }),
+            line: Arc::new(self::line(line)),
         }))
     }
 
@@ -107,4 +107,9 @@ impl Realm {
         let unix_ms = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
         Context { realm: self, channels, now: tokio::time::Instant::now().into_std(), unix_ms }
     }
+}
+
+/// Limits and deadlines of a session's line, which has pings of its own.
+pub(crate) fn line(line: &openline::Config) -> openline::Config {
+    openline::Config { ping_interval: None, ..line.clone() }
 }

@@ -17,6 +17,7 @@ use super::session::{Arrival, Out, Transport};
 use super::wire::Encoding;
 use crate::lines::Goodbye;
 use crate::site::Site;
+use crate::turns::{Turn, Turns};
 
 /// The subprotocols that choose an encoding; without one it is JSON.
 const PROTOBUF: &str = "centrifuge-protobuf";
@@ -76,21 +77,23 @@ impl Connection {
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(seat: &mut Seat, socket: &mut WebSocket<S>) -> Result<(), Error> {
+    let mut turns = Turns::default();
     loop {
-        let takes_commands = seat.session.takes_commands();
-        if !takes_commands {
+        let out = if seat.session.takes_commands() {
+            match turns.next(socket, |cx| seat.poll_next(cx)).await {
+                Turn::Ours(out) => out,
+                Turn::Theirs(message) => match message? {
+                    Some(message) => {
+                        seat.receive(message.into_bytes());
+                        continue;
+                    }
+                    None => return Ok(()),
+                },
+            }
+        } else {
             // Nobody reads now, and reading is what writes.
             socket.flush().await?;
-        }
-        let out = tokio::select! {
-            message = socket.recv(), if takes_commands => match message? {
-                Some(message) => {
-                    seat.receive(message.into_bytes());
-                    continue;
-                }
-                None => return Ok(()),
-            },
-            out = poll_fn(|cx| seat.poll_next(cx)) => out,
+            poll_fn(|cx| seat.poll_next(cx)).await
         };
         // Queued, and written by the next `recv` together with whatever else there is by then.
         let fed = match out {

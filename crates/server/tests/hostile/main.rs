@@ -20,6 +20,7 @@ mod declared;
 mod floods;
 mod gone;
 mod nested;
+mod readers;
 mod requests;
 mod silence;
 mod slow;

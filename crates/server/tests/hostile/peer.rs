@@ -224,8 +224,19 @@ impl Peer {
         self.answer_if_any().expect("an answer")
     }
 
+    /// The next HTTP response's status and its body.
+    #[track_caller]
+    pub(crate) fn whole_answer(&mut self) -> (u16, String) {
+        let (status, body) = self.read_answer().expect("an answer");
+        (status, String::from_utf8(body).expect("UTF-8"))
+    }
+
     /// The same, or `None` at the end of the connection.
     pub(crate) fn answer_if_any(&mut self) -> Option<u16> {
+        self.read_answer().map(|(status, _)| status)
+    }
+
+    fn read_answer(&mut self) -> Option<(u16, Vec<u8>)> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match self.0.read_line(&mut head) {
@@ -241,7 +252,7 @@ impl Peer {
             head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         self.0.read_exact(&mut body).expect("its body");
-        Some(head[9..12].parse().unwrap())
+        Some((head[9..12].parse().unwrap(), body))
     }
 }
 

@@ -15,6 +15,14 @@ use crate::support::Raw;
 /// Faults stall a connection for less than this.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Where the numbers come from, and how many there will be.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) address: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) messages: u64,
+}
+
 /// Where a client is in the sequence.
 struct Place {
     epoch: String,
@@ -27,11 +35,11 @@ struct Place {
 struct Known(Option<Place>);
 
 impl Known {
-    /// `/c/numbers`, from here on.
-    fn path(&self) -> String {
+    /// The channel, from here on.
+    fn path(&self, source: &Source) -> String {
         match &self.0 {
-            Some(place) => format!("/c/numbers?after={}.{}", place.epoch, place.offset),
-            None => "/c/numbers".into(),
+            Some(place) => format!("{}?after={}.{}", source.path, place.epoch, place.offset),
+            None => source.path.clone(),
         }
     }
 
@@ -76,10 +84,11 @@ fn parse(position: &str) -> (String, u64) {
     (epoch.to_owned(), offset.parse().unwrap())
 }
 
-pub(crate) async fn websocket(address: SocketAddr, messages: u64, report: Arc<Report>) {
+pub(crate) async fn websocket(source: Source, report: Arc<Report>) {
+    let messages = source.messages;
     let mut known = Known::default();
     while !known.is_done(messages) {
-        let url = format!("ws://{address}{}", known.path());
+        let url = format!("ws://{}{}", source.address, known.path(&source));
         let Ok((mut socket, response)) = Client::new().timeout(SILENCE).connect(&url).await else { continue };
         let position = response.headers()["openline-position"].to_str().unwrap().to_owned();
         let returned = known.0.is_some();
@@ -104,11 +113,13 @@ pub(crate) async fn websocket(address: SocketAddr, messages: u64, report: Arc<Re
     }
 }
 
-pub(crate) async fn events(address: SocketAddr, messages: u64, report: Arc<Report>) {
+pub(crate) async fn events(source: Source, report: Arc<Report>) {
+    let messages = source.messages;
     let mut known = Known::default();
     while !known.is_done(messages) {
-        let Some(mut raw) = Raw::try_connect(address).await else { continue };
-        let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", known.path());
+        let Some(mut raw) = Raw::try_connect(source.address).await else { continue };
+        let request =
+            format!("GET {} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", known.path(&source));
         if raw.try_send(&request).await.is_none() || raw.try_answer().await.is_none() {
             continue;
         }
@@ -150,14 +161,15 @@ async fn event(raw: &mut Raw) -> Option<String> {
     }
 }
 
-pub(crate) async fn poll(address: SocketAddr, messages: u64, report: Arc<Report>) {
+pub(crate) async fn poll(source: Source, report: Arc<Report>) {
+    let messages = source.messages;
     let mut known = Known::default();
     let mut raw = None;
     while !known.is_done(messages) {
         if raw.is_none() {
-            raw = Raw::try_connect(address).await;
+            raw = Raw::try_connect(source.address).await;
         }
-        let Some(window) = polled(&mut raw, &known).await else {
+        let Some(window) = polled(&mut raw, &known, &source).await else {
             raw = None;
             continue;
         };
@@ -180,9 +192,9 @@ pub(crate) async fn poll(address: SocketAddr, messages: u64, report: Arc<Report>
     }
 }
 
-async fn polled(raw: &mut Option<Raw>, known: &Known) -> Option<Value> {
+async fn polled(raw: &mut Option<Raw>, known: &Known, source: &Source) -> Option<Value> {
     let raw = raw.as_mut()?;
-    let path = known.path();
+    let path = known.path(source);
     let wait = if known.0.is_some() { "&wait=25" } else { "?limit=1" };
     raw.try_send(&format!("GET {path}{wait} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await?;
     let answer = timeout(SILENCE, raw.try_answer()).await.ok()??;

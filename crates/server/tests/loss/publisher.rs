@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use crate::report::{Report, add};
 use crate::support::Raw;
 
-pub(crate) async fn publish(address: SocketAddr, messages: u64, report: &Report) {
+pub(crate) async fn publish(address: SocketAddr, path: &str, messages: u64, report: &Report) {
     let mut raw = None;
     for number in 1..=messages {
         let body = number.to_string();
         let length = body.len();
         let request = format!(
-            "POST /c/numbers HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nIdempotency-Key: {number}\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nIdempotency-Key: {number}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );
         loop {

@@ -4,6 +4,7 @@ use openline_hub::{HistoryLimits, Overflow, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rates;
 use crate::config::values::{Count, Memory, Span, Whom};
 use crate::rights::{Policy, Rights};
 
@@ -27,6 +28,9 @@ pub(crate) struct Channels {
     /// Whether those who listen can be seen, and hear of each other's coming and going. Off: it costs as many messages as people
     /// come and go, times those who hear of it.
     presence: bool,
+    /// As in `[rates]`, for these channels: what is said here is counted here, for each namespace that says it on its own, and goes
+    /// before what the server, a host or a route says.
+    rates: rates::Overrides,
     /// Whether a WebSocket that publishes hears its own messages as well. On, so that everybody sees the same sequence.
     hears_itself: bool,
 }
@@ -82,6 +86,7 @@ impl Default for Channels {
             max_publication_bytes: Memory(defaults.max_publication_bytes),
             max_subscribers: Count(defaults.max_subscribers),
             presence: defaults.presence,
+            rates: rates::Overrides::default(),
             hears_itself: true,
         }
     }
@@ -123,6 +128,6 @@ impl Channels {
             presence: presence.0.clone(),
             delete: delete.0.clone(),
         };
-        Policy { rights, hears_itself: self.hears_itself }
+        Policy { rights, hears_itself: self.hears_itself, rates: self.rates.read() }
     }
 }

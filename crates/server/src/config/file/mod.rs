@@ -10,6 +10,7 @@ mod channels;
 mod client;
 mod compression;
 mod hooks;
+mod host;
 mod limits;
 mod proxies;
 mod rates;
@@ -28,7 +29,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::channels::Channels;
 use super::check::Problem;
 use super::tree::Node;
+use super::values::HostName;
 use super::{Config, Proxies};
+use crate::hosts::HostSettings;
 use crate::knock::Knock;
 use crate::rights::Policies;
 
@@ -51,6 +54,10 @@ pub(crate) struct File {
     /// What is at a path: files, another server, a program, a service, a channel. See [hosting](hosting.md). One of `static`, `proxy`,
     /// `exec`, `tcp`, `channel`, `redirect`, `respond` and `echo` is there; the rest says how.
     pub(crate) route: Vec<route::Route>,
+    /// What is otherwise at one host than on the rest of the server, `[hosts."chat.example"]`; the server answers for it. A route's and
+    /// a namespace's own settings go before those of the host. Routes without a `host` are for all: there only the host's
+    /// `allowed_origins` and `rates` hold, and its limits, times and compression do not.
+    pub(crate) hosts: BTreeMap<String, host::Host>,
     /// Keys of backends.
     pub(crate) api: api::Api,
     /// Tokens, by which clients say who they are.
@@ -87,7 +94,13 @@ impl File {
             };
             problems.push(Problem::at(node, path, why));
         };
-        let hosts: Vec<_> = self.server.hosts.iter().map(|host| host.0.clone()).collect();
+        let mut hosts: Vec<_> = self.server.hosts.iter().map(|host| host.0.clone()).collect();
+        for name in self.hosts.keys() {
+            match serde_json::from_value::<HostName>(name.as_str().into()) {
+                Ok(HostName(name)) => hosts.push(name),
+                Err(error) => wrong("hosts", format!("{name:?} is none: {error}")),
+            }
+        }
         let tls = self.tls.read(&hosts, &mut wrong);
         if self.proxies.protocol && self.proxies.trusted.is_empty() {
             wrong("proxies.protocol", "it needs to know which proxies: name them in proxies.trusted".to_owned());
@@ -122,9 +135,15 @@ impl File {
             close_timeout: self.times.close_timeout.0,
             ..openline::Config::default()
         };
+        let names = hosts.iter().skip(self.server.hosts.len()).cloned();
+        let own_hosts: Vec<HostSettings> =
+            names.zip(self.hosts.values()).map(|(name, host)| host.read(name, &line)).collect();
         let mut routes = Vec::new();
         for (index, route) in self.route.iter().enumerate() {
-            routes.extend(route.read(&line, &mut |key, why| wrong(&format!("route[{index}].{key}"), why)));
+            let host =
+                route.host.as_ref().and_then(|own| own_hosts.iter().find(|host| host.name.name() == own.0.name()));
+            let line = host.and_then(|host| host.line.as_ref()).unwrap_or(&line);
+            routes.extend(route.read(line, &mut |key, why| wrong(&format!("route[{index}].{key}"), why)));
         }
         let config = Config {
             listen: self.server.listen.iter().map(|address| address.0).collect(),
@@ -163,6 +182,7 @@ impl File {
             hooks,
             admin: self.admin.read(said.get("admin.listen").is_some()),
             rates: self.rates.read(),
+            hosts: own_hosts,
             shutdown_timeout: self.times.shutdown_timeout.0,
             drain_window: self.times.drain_window.0,
         };

@@ -1,10 +1,10 @@
-//! `[rates]`: how much anybody may do in a time.
+//! `[rates]`: how much anybody may do in a time; and what is otherwise at a host, a route, a namespace.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::values::{BytesRateOrOff, RateOrOff};
-use crate::rates::{Rate, Rates};
+use crate::rates::{Rate, RateOverrides, Rates};
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -50,6 +50,45 @@ impl Limits {
             bytes_per_address: self.bytes_per_address.0,
             subscriptions_per_address: of(&self.subscriptions_per_address),
             connects_per_address: of(&self.connects_per_address),
+        }
+    }
+}
+
+/// How much anybody may do in a time, where it is otherwise than above.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Overrides {
+    /// Messages that one WebSocket may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_per_connection: Option<RateOrOff>,
+    /// Messages that one address may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_per_address: Option<RateOrOff>,
+    /// Bytes that one WebSocket may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_connection: Option<BytesRateOrOff>,
+    /// Bytes that one address may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_address: Option<BytesRateOrOff>,
+    /// Channels that one address may begin to listen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscriptions_per_address: Option<RateOrOff>,
+    /// WebSockets that one address may open at a host or a route. Not for namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connects_per_address: Option<RateOrOff>,
+}
+
+impl Overrides {
+    pub(super) fn read(&self) -> RateOverrides {
+        let rate = |rate: &Option<RateOrOff>| rate.as_ref().map(|rate| rate.0);
+        let bytes = |rate: &Option<BytesRateOrOff>| rate.as_ref().map(|rate| rate.0);
+        RateOverrides {
+            messages_per_connection: rate(&self.messages_per_connection),
+            messages_per_address: rate(&self.messages_per_address),
+            bytes_per_connection: bytes(&self.bytes_per_connection),
+            bytes_per_address: bytes(&self.bytes_per_address),
+            subscriptions_per_address: rate(&self.subscriptions_per_address),
+            connects_per_address: rate(&self.connects_per_address),
         }
     }
 }

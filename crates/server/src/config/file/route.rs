@@ -10,6 +10,7 @@ use openline::proto::handshake::Subprotocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rates;
 use crate::config::values::{Count, HostName, Memory, OneOrMany, PageOrigin, Size, Time, TimeOrOff};
 use crate::hosting::{
     self, BackendTls, Exec, Files, Frames, Health, HostHeader, Proxy, Redirect, Respond, Sharing, Tcp, What,
@@ -22,7 +23,7 @@ pub(crate) struct Route {
     /// parameter; two routes that answer the same path do not start. `static` and `proxy` have everything below it as well.
     path: String,
     /// Only for requests to this host, which the server then answers for.
-    host: Option<HostName>,
+    pub(super) host: Option<HostName>,
     /// Whether it is there. On.
     enabled: Option<bool>,
 
@@ -53,6 +54,10 @@ pub(crate) struct Route {
     subprotocols: Option<Vec<String>>,
     /// Lines at once; over it 503. By default as many as the server has connections.
     max_lines: Option<Count>,
+    /// As in `[rates]`, for this route: what is said here is counted here, and not for the host or the server. A message that is too
+    /// much closes the line with 1008, at a channel with 4029.
+    #[serde(default)]
+    rates: rates::Overrides,
     /// Header fields for every answer that does not have them: `{ "X-Frame-Options" = "DENY" }`.
     headers: Option<BTreeMap<String, String>>,
     /// Whether messages are compressed here. By default as on the rest of the server.
@@ -146,7 +151,7 @@ enum Any {
 /// Whether messages are compressed.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Compression {
+pub(super) enum Compression {
     Off,
     On,
 }
@@ -195,6 +200,7 @@ impl Route {
             Some(Compression::Off) => hosting::Compression::Off,
             Some(Compression::On) => hosting::Compression::On(Deflate::default()),
         };
+        route.rates = self.rates.read();
         let own = self.line(line);
         route.line = (own != *line).then_some(own);
         Some(route)
@@ -406,7 +412,7 @@ impl Route {
 
 const KINDS: [&str; 8] = ["static", "proxy", "exec", "tcp", "channel", "redirect", "respond", "echo"];
 
-fn or(time: &Option<Time>, default: Duration) -> Duration {
+pub(super) fn or(time: &Option<Time>, default: Duration) -> Duration {
     time.as_ref().map_or(default, |time| time.0)
 }
 

@@ -18,7 +18,7 @@ use super::stdout::{Cut, Cutter, TooLong};
 use super::talk::{hear, too_long, verdict, write};
 use super::{Frames, Programs, environment};
 use crate::hosting::arrive::Refusal;
-use crate::hosting::guest::drain;
+use crate::hosting::guest::{Says, drain};
 use crate::room::{Member, Room};
 
 /// Messages that wait for the program, all lines together; over it the lines wait. Few, as each may be a megabyte.
@@ -120,7 +120,11 @@ async fn keep(
 }
 
 impl Seat {
-    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        socket: &mut WebSocket<S>,
+        mut says: Says,
+    ) -> Result<(), Error> {
         let mut ending = self.shared.ending.clone();
         let mut pending: Option<Bytes> = None;
         let (code, reason) = loop {
@@ -144,6 +148,7 @@ impl Seat {
                     (Err(_), _) | (_, None) => {}
                 },
                 message = socket.recv(), if pending.is_none() => match message? {
+                    Some(message) if !says.allows(message.as_bytes().len(), socket) => return drain(socket).await,
                     Some(message) => {
                         let mut bytes = BytesMut::from(message.as_bytes());
                         if self.is_lines {

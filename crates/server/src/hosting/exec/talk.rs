@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::process::{Parts, Process};
 use super::shared::Seat;
 use super::stdout::{Cut, Cutter, TooLong};
-use crate::hosting::guest::drain;
+use crate::hosting::guest::{Says, drain};
 use crate::hosting::reading::read;
 
 /// A line's part of a program.
@@ -32,13 +32,13 @@ impl Talk {
         Self::Shared(seat)
     }
 
-    pub(in crate::hosting) async fn run<S>(self, socket: &mut WebSocket<S>) -> Result<(), Error>
+    pub(in crate::hosting) async fn run<S>(self, socket: &mut WebSocket<S>, says: Says) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         match self {
-            Self::Alone(alone) => alone.run(socket).await,
-            Self::Shared(seat) => seat.run(socket).await,
+            Self::Alone(alone) => alone.run(socket, says).await,
+            Self::Shared(seat) => seat.run(socket, says).await,
         }
     }
 }
@@ -56,7 +56,11 @@ pub(in crate::hosting) struct Alone {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Alone {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut self, socket: &mut WebSocket<S>) -> Result<(), Error> {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        socket: &mut WebSocket<S>,
+        mut says: Says,
+    ) -> Result<(), Error> {
         let mut cutter = Cutter::new(self.cut);
         // What the program has not taken yet; until it has, no more is read from the client.
         let mut pending = BytesMut::new();
@@ -65,6 +69,7 @@ impl Alone {
             let Parts { stdin, stdout, leader } = self.process.parts();
             tokio::select! {
                 message = socket.recv(), if pending.is_empty() => match message? {
+                    Some(message) if !says.allows(message.as_bytes().len(), socket) => return drain(socket).await,
                     Some(message) if self.process.stdin.is_some() => self.line(message, &mut pending),
                     // It listens no more, and may still have something to say.
                     Some(_) => {}

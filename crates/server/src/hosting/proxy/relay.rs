@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 
 use super::BATCH_BYTES;
 use super::pool::{Pool, Taken};
-use crate::hosting::guest::drain;
+use crate::hosting::guest::{Says, drain, too_much_said};
+use crate::rates::TooMuch;
 
 /// A message without a byte costs something, too.
 const OVERHEAD_BYTES: usize = 64;
@@ -35,6 +36,8 @@ pub(in crate::hosting) struct Relay {
 /// Which side ended first.
 enum End {
     Client(Result<(), Error>),
+    /// Neither: the client said more than it may.
+    TooMuch(TooMuch),
     Upstream(Result<(), Error>),
 }
 
@@ -43,24 +46,25 @@ impl Relay {
         Self { upstream: Some(upstream), pool, _taken: taken }
     }
 
-    pub(in crate::hosting) async fn run<S>(mut self, client: &mut WebSocket<S>) -> Result<(), Error>
+    pub(in crate::hosting) async fn run<S>(mut self, client: &mut WebSocket<S>, mut says: Says) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Some(upstream) = &mut self.upstream else { return Ok(()) };
         let end = poll_fn(|cx| {
             for _ in 0..ROUNDS {
-                let up = pump(client, upstream, cx);
+                let up = pump(client, upstream, &mut |bytes| says.message(bytes), cx);
                 match up {
+                    Step::TooMuch(too_much) => return Poll::Ready(End::TooMuch(too_much)),
                     Step::Ended(ended) => return Poll::Ready(End::Client(ended)),
                     Step::Broke(error) => return Poll::Ready(End::Upstream(Err(error))),
                     Step::Moved | Step::Idle => {}
                 }
-                match pump(upstream, client, cx) {
+                match pump(upstream, client, &mut |_| Ok(()), cx) {
                     Step::Ended(ended) => return Poll::Ready(End::Upstream(ended)),
                     Step::Broke(error) => return Poll::Ready(End::Client(Err(error))),
                     Step::Idle if matches!(up, Step::Idle) => return Poll::Pending,
-                    Step::Moved | Step::Idle => {}
+                    Step::Moved | Step::Idle | Step::TooMuch(_) => {}
                 }
             }
             cx.waker().wake_by_ref();
@@ -68,6 +72,11 @@ impl Relay {
         })
         .await;
         match end {
+            End::TooMuch(too_much) => {
+                client.start_close(too_much_said(&too_much));
+                self.close_upstream(Close::new(CloseCode::GOING_AWAY, "the client said too much"));
+                drain(client).await
+            }
             End::Client(ended) => {
                 self.close_upstream(said(client.closed(), &ended, "the client is gone", CloseCode::GOING_AWAY));
                 ended
@@ -122,10 +131,17 @@ enum Step {
     Ended(Result<(), Error>),
     /// The other one has.
     Broke(Error),
+    /// More was said than may be.
+    TooMuch(TooMuch),
 }
 
 /// Takes from one side, if the other has been written all that it was owed, up to a batch.
-fn pump<A, B>(from: &mut WebSocket<A>, to: &mut WebSocket<B>, cx: &mut Context<'_>) -> Step
+fn pump<A, B>(
+    from: &mut WebSocket<A>,
+    to: &mut WebSocket<B>,
+    allows: &mut dyn FnMut(usize) -> Result<(), TooMuch>,
+    cx: &mut Context<'_>,
+) -> Step
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -143,6 +159,9 @@ where
             Poll::Ready(Err(error)) => return Step::Ended(Err(error)),
             Poll::Pending => break,
         };
+        if let Err(too_much) = allows(message.as_bytes().len()) {
+            return Step::TooMuch(too_much);
+        }
         taken += message.as_bytes().len() + OVERHEAD_BYTES;
         match pin!(to.feed(message)).poll(cx) {
             Poll::Ready(Ok(())) => {}
