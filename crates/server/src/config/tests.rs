@@ -122,6 +122,11 @@ fn the_server_a_host_a_route_and_a_namespace_override_each_other() {
     assert_eq!(shown(own.messages_per_connection), Some(Some("2/s".to_owned())));
     assert_eq!(shown(own.subscriptions_per_address), Some(Some("3/h".to_owned())));
     assert!(complaint("[hosts.\"a b\"]").starts_with("openline.toml:1:2: hosts: \"a b\" is none: a host is a name"));
+    assert_eq!(
+        complaint("[namespaces.a]\nrates.connects_per_address = \"1/s\""),
+        "openline.toml:2:30: namespaces.a.rates.connects_per_address: a channel has no connections: say it in [rates], for a \
+         host or for a route"
+    );
     assert!(complaint("[hosts.a]\nmax_message_byte = 1").contains("did you mean max_message_bytes?"));
 }
 

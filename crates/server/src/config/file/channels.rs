@@ -119,6 +119,12 @@ impl Channels {
         }
     }
 
+    /// What cannot be limited here, if it is.
+    pub(super) fn misplaced(&self) -> Option<(&'static str, String)> {
+        let why = "a channel has no connections: say it in [rates], for a host or for a route";
+        self.rates.says_connects().then(|| ("rates.connects_per_address", why.to_owned()))
+    }
+
     pub(super) fn policy(&self) -> Policy {
         let Allow { subscribe, publish, history, presence, delete } = &self.allow;
         let rights = Rights {

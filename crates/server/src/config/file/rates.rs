@@ -79,6 +79,11 @@ pub(crate) struct Overrides {
 }
 
 impl Overrides {
+    /// What a channel has none of.
+    pub(super) fn says_connects(&self) -> bool {
+        self.connects_per_address.is_some()
+    }
+
     pub(super) fn read(&self) -> RateOverrides {
         let rate = |rate: &Option<RateOrOff>| rate.as_ref().map(|rate| rate.0);
         let bytes = |rate: &Option<BytesRateOrOff>| rate.as_ref().map(|rate| rate.0);
