@@ -107,11 +107,11 @@ impl File {
         }
         let mut namespaces = Namespaces::new(self.channels.settings());
         let mut policies = Policies::new(self.channels.policy());
-        for (key, why) in self.channels.misplaced() {
+        if let Some((key, why)) = self.channels.misplaced() {
             wrong(&format!("channels.{key}"), why);
         }
         for (name, section) in &self.namespaces {
-            for (key, why) in section.misplaced().filter(|_| self.channels.misplaced().is_none()) {
+            if let Some((key, why)) = section.misplaced().filter(|_| self.channels.misplaced().is_none()) {
                 wrong(&format!("namespaces.{name}.{key}"), why);
             }
             if format!("{name}:x").parse::<openline_hub::ChannelName>().is_err() {
