@@ -4,6 +4,7 @@
 
 mod support;
 
+use openline_server::hub::{HistoryLimits, Namespaces, Settings};
 use openline_server::{Config, Order};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
@@ -435,4 +436,31 @@ async fn a_slow_reader_is_given_up_alone() {
     let goodbye = close(4008, "too slow: too much was waiting to be read");
     assert!(rest.ends_with(&goodbye), "{:?}", rest[rest.len().saturating_sub(60)..].escape_ascii().to_string());
     assert!(published * body.len() < 64 << 20);
+}
+
+/// A mebibyte of the past in one answer: of the recent window the newest, and after a position the next ones, up to the end.
+#[tokio::test]
+async fn one_answer_has_so_much_and_says_where_the_rest_is() {
+    let history = HistoryLimits { bytes: 8 << 20, ..HistoryLimits::default() };
+    let namespaces = Namespaces::new(Settings { history, ..Settings::default() });
+    let server = start(Config { namespaces, ..Config::default() }).await;
+    let first = publish(&server, "/c/a", "0").await;
+    for number in 1..=40 {
+        publish(&server, "/c/a", &format!("{number:<60000}")).await;
+    }
+    let numbers = |window: &Value| -> Vec<u64> {
+        let publications = window["publications"].as_array().unwrap();
+        publications.iter().map(|one| one["text"].as_str().unwrap().trim().parse().unwrap()).collect()
+    };
+    let recent = get(&server, "/c/a?limit=1000").await;
+    assert_eq!(numbers(&recent), (24..=40).collect::<Vec<_>>());
+    let (mut after, mut heard) = (first, Vec::new());
+    for _ in 0..3 {
+        let window = get(&server, &format!("/c/a?limit=1000&after={after}&wait=20")).await;
+        assert!(window.get("gaps").is_none());
+        heard.extend(numbers(&window));
+        after = window["next"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(heard, (1..=40).collect::<Vec<_>>());
+    assert_eq!(recent["next"], after);
 }

@@ -1,10 +1,10 @@
 //! How the API answers.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+pub(super) use crate::doors::answer::json;
 use crate::session::codes::Refused;
 
 /// What a method gives: a JSON value, as text.
@@ -57,14 +57,4 @@ pub(super) fn object(outcome: &Outcome) -> String {
 
 pub(super) fn error(refused: &Refused) -> String {
     json!({ "code": refused.code, "message": refused.message }).to_string()
-}
-
-pub(super) fn json(status: StatusCode, object: String) -> Response<Bytes> {
-    let mut response = Response::new(object.into());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -19,7 +19,7 @@ pub(crate) fn with_position<B>(mut response: Response<B>, position: Position) ->
 }
 
 /// A JSON object, of stored data: it is data, whatever it looks like.
-pub(super) fn json(status: StatusCode, object: impl Into<Bytes>) -> Response<Bytes> {
+pub(crate) fn json(status: StatusCode, object: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(object.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -268,3 +268,40 @@ impl hyper::body::Body for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openline_hub::{Draft, Format};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::hosting::Table;
+
+    /// The next piece of a stream, as text.
+    async fn piece(body: &mut Body) -> String {
+        let frame = body.frame().await.expect("it goes on").unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
+    /// Virtual time: it goes on by itself when there is nothing else to do.
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_broken_every_15_seconds() {
+        let site = Site::new(Config::default(), Table::default(), None).unwrap();
+        let request = Request::get("/c/x").body(()).unwrap();
+        let guest = Guest::of(&request, &site).unwrap();
+        let target = Target::of("/c/x", request.uri()).unwrap().unwrap();
+        let mut body = open(&request, &guest, &target, &site, CancellationToken::new()).unwrap().into_body();
+        let start = tokio::time::Instant::now();
+        assert!(piece(&mut body).await.starts_with("retry: 2000\nid: "));
+        for comments in 1..=3 {
+            assert_eq!(piece(&mut body).await, ":\n\n");
+            assert_eq!(start.elapsed().as_secs(), 15 * comments);
+        }
+        // Counted from whatever was said last.
+        tokio::time::advance(Duration::from_secs(10)).await;
+        site.channels.publish(&target.channels[0], Draft::new(Format::Text, "hi")).unwrap();
+        assert!(piece(&mut body).await.ends_with("data: hi\n\n"));
+        assert_eq!(piece(&mut body).await, ":\n\n");
+        assert_eq!(start.elapsed().as_secs(), 45 + 10 + 15);
+    }
+}

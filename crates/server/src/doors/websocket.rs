@@ -31,6 +31,9 @@ const TOO_MUCH: u16 = 4029;
 /// Something is missing. The reason says of which channel, why, and from where to go on.
 const GAP: u16 = 4010;
 
+/// Room for so many deliveries stays for the next ones: few publications come at once, on most lines.
+const KEPT: usize = 8;
+
 /// A client that has its place in the channels, and was not told yet.
 #[derive(Debug)]
 pub(crate) struct Visit {
@@ -133,6 +136,10 @@ impl Visit {
                         if !self.hear(socket, delivery, site).await? {
                             return drain(socket).await;
                         }
+                    }
+                    if taken.capacity() > KEPT {
+                        // Of a burst a quiet line keeps nothing.
+                        taken = Vec::new();
                     }
                 }
             }

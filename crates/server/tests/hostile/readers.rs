@@ -1,4 +1,5 @@
-//! Readers of channels that never read, by each door: their outbox fills up, they are given up, and then they are gone.
+//! Readers of channels that never read, by each door: their outbox fills up, they are given up, and then they are gone. And those
+//! who read what comes in bursts: nothing of it stays.
 
 use crate::peer::Peer;
 use crate::server::{KIB, MIB, NOISE, Server};
@@ -84,6 +85,33 @@ fn a_thousand_that_never_read() {
     }
     let each = server.growth() / readers.len();
     println!("{} KiB each", each / KIB);
+    drop((readers, publisher));
+    server.endured(NOISE + HISTORY + 1_000 * 48 * KIB);
+}
+
+/// A thousand lines hear a burst, and then nothing: what they took for it is given back.
+#[test]
+fn a_burst_that_a_thousand_read() {
+    let _turn = crate::server::crowd();
+    let server = Server::start(&["--admin", "off"]);
+    let mut readers: Vec<_> = (0..1_000).map(|_| Peer::open(&server, "/c/x")).collect();
+    let mut publisher = Peer::connect(&server);
+    let mut burst = |messages: usize, bytes: usize| {
+        publisher.sends(post(bytes).repeat(messages));
+        for _ in 0..messages {
+            assert_eq!(publisher.answer(), 202);
+        }
+        for reader in &mut readers {
+            (0..messages).for_each(|_| assert_eq!(reader.message().len(), bytes));
+        }
+    };
+    burst(1, 100);
+    let quiet = server.growth();
+    println!("a line that is quiet: {} bytes", quiet / 1_000);
+    burst(100, 1_000);
+    // The allocator gives pages back only when all of a page is free; and the history has a hundred more by now.
+    server.waits_until("what the burst took is given back", |server| server.growth() < quiet + 2 * MIB);
+    println!("after a burst: {} bytes more", server.growth().saturating_sub(quiet) / 1_000);
     drop((readers, publisher));
     server.endured(NOISE + HISTORY + 1_000 * 48 * KIB);
 }
