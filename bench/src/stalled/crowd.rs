@@ -150,7 +150,7 @@ fn connect(address: SocketAddr, narrow: bool) -> Result<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::from(socket);
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(STALL_TIMEOUT))?;
-    opening::open(&mut stream, super::CHANNEL)?;
+    opening::open(&mut stream, address, super::CHANNEL, false)?;
     stream.set_nonblocking(true)?;
     Ok(stream)
 }

@@ -104,7 +104,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
     let everybody = options.readers + options.stalled;
     open_files::allow(everybody as usize)?;
     let mut progress = Progress::new(3);
-    options.cores.pin_server()?;
+    options.cores.pin_server(1)?;
     let (_running, address) = Running::server(&command)?;
     options.cores.pin_load()?;
     progress.step(&format!("{everybody} readers come"));
