@@ -326,6 +326,6 @@ mod tests {
             phases,
         };
         let row = report.page().lines().last().unwrap().replace(' ', "");
-        assert_eq!(row, "|everybodyreads|100|50.0|99.1|100.1|1.0|3.0|7|");
+        assert_eq!(row, "|everybodyreads|100|50.0|99.0|100.0|1.0|3.0|7|");
     }
 }

@@ -127,7 +127,7 @@ fn the_server_a_host_a_route_and_a_namespace_override_each_other() {
         "openline.toml:2:30: namespaces.a.rates.connects_per_address: a channel has no connections: say it in [rates], for a \
          host or for a route"
     );
-    assert!(complaint("[hosts.a]\nmax_message_byte = 1").contains("did you mean max_message_bytes?"));
+    assert!(complaint("[hosts.a]\nmax_message_byte = 1").contains("max_message_bytes"));
 }
 
 #[test]

@@ -19,6 +19,10 @@ impl Missed {
         self.0.extend(publications.into_iter().map(|publication| (tag, publication)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes some of it, as deliveries; `false` when nothing was left.
     pub(super) fn take(&mut self, taken: &mut Vec<Delivery<Encoded>>) -> bool {
         let (before, mut bytes) = (taken.len(), 0);

@@ -193,6 +193,19 @@ impl Stream {
         self.ready.push_back(event.into());
     }
 
+    /// Says some of what was missed, and at the end of it where the client is now.
+    fn catch_up(&mut self) {
+        let mut taken = Vec::new();
+        self.missed.take(&mut taken);
+        taken.into_iter().for_each(|delivery| self.deliver(delivery));
+        if self.missed.is_empty() {
+            self.caught_up = true;
+            // An id without data is not an event, and is remembered: whoever is cut off before the first one misses nothing.
+            let id = self.id();
+            self.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
+        }
+    }
+
     fn deliver(&mut self, delivery: Delivery<Encoded>) {
         let (tag, publication, skipped) = match delivery {
             Delivery::Publication { tag, publication, skipped } => (tag as usize, publication, skipped),
@@ -228,6 +241,9 @@ impl hyper::body::Body for Stream {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let stream = &mut *self;
+        if !stream.caught_up {
+            stream.catch_up();
+        }
         loop {
             if !stream.ready.is_empty() {
                 stream.comment.as_mut().reset(tokio::time::Instant::now() + COMMENT_EVERY);
@@ -246,16 +262,6 @@ impl hyper::body::Body for Stream {
                 continue;
             }
             let mut taken = Vec::new();
-            if stream.missed.take(&mut taken) {
-                taken.into_iter().for_each(|delivery| stream.deliver(delivery));
-                continue;
-            }
-            if !std::mem::replace(&mut stream.caught_up, true) {
-                // An id without data is not an event, and is remembered: whoever is cut off before the first one misses nothing.
-                let id = stream.id();
-                stream.ready.push_back(Bytes::from(format!("id: {id}\n\n")));
-                continue;
-            }
             match stream.outbox.poll_take(cx, TAKE_BYTES, &mut taken) {
                 Poll::Ready(Ok(())) => taken.into_iter().for_each(|delivery| stream.deliver(delivery)),
                 // It comes back with its last position, and is told what it missed or that it cannot be.
