@@ -293,6 +293,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         incoming.as_ref().map(|incoming| (incoming, input, connection, &mut **output))
     }
 
+    /// Whether what was read already begins with a whole message, which is then `incoming`: without a look at the socket.
+    #[inline(always)] // see `poll_whole`
+    pub(crate) fn next_read(&mut self) -> bool {
+        if mem::take(&mut self.lent) {
+            self.incoming = None;
+        }
+        let Some(input) = &mut self.input else { return false };
+        if self.incoming.is_some() || self.ended {
+            return false;
+        }
+        if self.output.as_ref().is_some_and(|output| !self.connection.has_room(output)) {
+            return false;
+        }
+        let Some((kind, range)) = self.connection.receive_whole(input.begin(), self.heard) else { return false };
+        input.consume(range.end);
+        self.incoming = Some(Incoming::Message(Arrival::Lent { kind, range }));
+        true
+    }
+
     /// Handles what was read, frame by frame, until a message is whole.
     #[inline]
     fn next_incoming(&mut self, want: Want) {

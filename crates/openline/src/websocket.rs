@@ -258,7 +258,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Waits until `incoming` is a whole message; `false` at the end.
+    #[inline(always)] // what one read brought is often many messages
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        match self.next_read() {
+            true => Poll::Ready(Ok(true)),
+            false => self.poll_whole_io(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_whole_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         loop {
             let any = ready!(self.poll_io(Want::Messages, cx))?;
             if any && self.has_part() {

@@ -124,20 +124,29 @@ impl Header {
     /// Appends the header, its length in the shortest form.
     #[inline]
     pub fn write(&self, output: &mut Vec<u8>) {
-        let first = u8::from(self.fin) << 7 | self.reserved << 4 | self.opcode as u8;
         let masked = u8::from(self.key.is_some()) << 7;
+        // All of the longest, and then as much of it as there is: a copy of a fixed length is two stores, and no call.
+        let mut head = [0; Self::MAX_BYTES];
+        head[0] = u8::from(self.fin) << 7 | self.reserved << 4 | self.opcode as u8;
+        let mut end = 2;
         if let Ok(short @ 0..=125) = u8::try_from(self.payload_bytes) {
-            output.extend_from_slice(&[first, masked | short]);
+            head[1] = masked | short;
         } else if let Ok(medium) = u16::try_from(self.payload_bytes) {
-            let [high, low] = medium.to_be_bytes();
-            output.extend_from_slice(&[first, masked | 126, high, low]);
+            head[1] = masked | 126;
+            head[2..4].copy_from_slice(&medium.to_be_bytes());
+            end = 4;
         } else {
-            output.extend_from_slice(&[first, masked | 127]);
-            output.extend_from_slice(&self.payload_bytes.to_be_bytes());
+            head[1] = masked | 127;
+            head[2..10].copy_from_slice(&self.payload_bytes.to_be_bytes());
+            end = 10;
         }
         if let Some(key) = self.key {
-            output.extend_from_slice(&key);
+            head[end..end + 4].copy_from_slice(&key);
+            end += 4;
         }
+        let before = output.len();
+        output.extend_from_slice(&head);
+        output.truncate(before + end);
     }
 }
 

@@ -31,7 +31,12 @@ fn words(payload: &mut [u8], key: u32) {
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ wide).to_le_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(wide.to_le_bytes()) {
+    // At most seven bytes are left: four at once, as messages are often a multiple of that, and the rest one by one.
+    let (halves, tail) = tail.as_chunks_mut::<4>();
+    for half in halves {
+        *half = (u32::from_le_bytes(*half) ^ key).to_le_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(key.to_le_bytes()) {
         *byte ^= key;
     }
 }

@@ -110,7 +110,7 @@ impl Reader {
 
     /// The common case: the input begins with one frame that is a whole message, with nothing wrong about it. Unmasks it
     /// where it lies. On `None` nothing has happened, and [`step`](Self::step) finds out what it is instead.
-    #[inline]
+    #[inline(always)] // see `Connection::receive_whole`
     pub(crate) fn whole_message(&self, input: &mut [u8], role: Role, config: &Config) -> Option<(Kind, Range<usize>)> {
         if self.frame.is_some() || self.message.is_some() || self.header_bytes > 0 {
             return None;

@@ -63,9 +63,8 @@ impl Server {
             None => None,
         };
         let (acceptor, fingerprint) = tls.map_or((None, None), |ready| (Some(ready.acceptor), ready.fingerprint));
-        let routes = config.clone();
-        let opened = spawn_blocking(move || Table::open(&routes)).await; // it looks at files
-        let table = opened.map_err(|error| StartError::Io(error.into()))?.map_err(StartError::Route)?;
+        // It looks at files, and not in a thread for that, which would stay: a process of one thread has cheaper system calls.
+        let table = Table::open(&config).map_err(StartError::Route)?;
         let mut listeners = Vec::new();
         for listener in listen::bind(&config.listen)? {
             let address = listener.local_addr().map_err(StartError::Io)?;

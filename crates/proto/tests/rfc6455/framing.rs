@@ -271,3 +271,52 @@ mod data_frames_5_6 {
         }
     }
 }
+
+/// `receive_whole`, for frames that are messages: what it gives is what `receive` would, and where it gives nothing it did nothing.
+mod whole_frames {
+    use super::*;
+    use openline_proto::Kind;
+
+    #[test]
+    fn messages_of_one_input_are_had_one_after_the_other() {
+        let mut peer = Peer::client();
+        let now = peer.now;
+        let mut input = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x82\x80\x37\xfa\x21\x3d\x82";
+        let (kind, range) = peer.connection.receive_whole(&mut input, now).unwrap();
+        assert_eq!((kind, &input[range.clone()]), (Kind::Text, &b"Hello"[..]));
+        let rest = &mut input[range.end..];
+        let (kind, range) = peer.connection.receive_whole(rest, now).unwrap();
+        assert_eq!((kind, range.clone()), (Kind::Binary, 6..6));
+        assert_eq!(peer.connection.receive_whole(&mut rest[range.end..], now), None, "half a header");
+    }
+
+    #[test]
+    fn everything_else_is_left_as_it_was() {
+        for input in [
+            &b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f"[..],            // not all of it is there
+            b"\x01\x81\x37\xfa\x21\x3d\x7f",                     // the first fragment
+            b"\x80\x81\x37\xfa\x21\x3d\x7f",                     // a continuation of nothing
+            b"\x89\x80\x37\xfa\x21\x3d",                         // a ping
+            b"\x81\x05Hello",                                    // not masked
+            b"\xc1\x81\x37\xfa\x21\x3d\x7f",                     // RSV1
+            b"\x81\x82\x37\xfa\x21\x3d\xf4\x39",                 // no UTF-8: C3 C3
+            b"\x82\xff\0\0\0\0\x7f\xff\xff\xff\x37\xfa\x21\x3d", // longer than anything may be
+            b"\x83\x80\x37\xfa\x21\x3d",                         // an opcode of nobody's
+        ] {
+            let mut peer = Peer::client();
+            let now = peer.now;
+            let mut bytes = input.to_vec();
+            assert_eq!(peer.connection.receive_whole(&mut bytes, now), None, "{input:02x?}");
+            assert_eq!(bytes, input, "unmasked for nothing");
+        }
+    }
+
+    #[test]
+    fn nothing_is_had_after_a_close_frame() {
+        let mut peer = Peer::client();
+        let now = peer.now;
+        peer.sends(b"\x88\x80\x37\xfa\x21\x3d");
+        let mut late = *b"\x81\x80\x37\xfa\x21\x3d";
+        assert_eq!(peer.connection.receive_whole(&mut late, now), None);
+    }
+}
