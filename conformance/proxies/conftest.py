@@ -150,3 +150,59 @@ def certificate(tmp_path_factory):
     )
     both.write_text(cert.read_text() + key.read_text())
     return pathlib.Path(cert), pathlib.Path(key), both
+
+
+@pytest.fixture
+def haproxy(run, tmp_path, certificate):
+    """haproxy in front of a server: by HTTP or by TCP, with TLS towards clients unless said otherwise; gives its port."""
+
+    def start(server, *, mode="http", to="", ssl=True, options=()):
+        port = free_port()
+        config = tmp_path / "haproxy.cfg"
+        lines = [
+            "defaults", f"  mode {mode}", "  timeout connect 5s", "  timeout client 30s", "  timeout server 30s", "  timeout tunnel 1h",
+            "frontend in", f"  bind 127.0.0.1:{port}" + (f" ssl crt {certificate[2]}" if ssl else ""), "  default_backend out",
+            "backend out", *(f"  {option}" for option in options), f"  server one 127.0.0.1:{server.port} {to}",
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        listens(port, run("haproxy", "-db", "-f", config))
+        return port
+
+    return start
+
+
+@pytest.fixture
+def nginx(run, tmp_path, certificate):
+    """nginx in front of a server, with or without TLS towards clients: as people write it first, with its own buffering and timeouts, and a
+    word about the upgrade; gives its port."""
+
+    def start(server, *, ssl=True):
+        port = free_port()
+        config = tmp_path / "nginx.conf"
+        tls = f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};" if ssl else ""
+        config.write_text(f"""
+daemon off; master_process off; pid {tmp_path}/nginx.pid; error_log stderr;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
+  uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+  server {{
+    listen 127.0.0.1:{port}{" ssl" if ssl else ""};
+    {tls}
+    location / {{
+      proxy_pass http://127.0.0.1:{server.port};
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+  }}
+}}
+""")
+        listens(port, run("nginx", "-e", "stderr", "-p", tmp_path, "-c", config))
+        return port
+
+    return start

@@ -5,51 +5,15 @@ import subprocess
 import threading
 
 import pytest
-from conftest import free_port, listens
 
 HERE = "127.0.0.1"
-
-
-@pytest.fixture
-def nginx(run, tmp_path):
-    """As people write it first: two lines, and everything else as it comes. Only the upgrade needs a word of its own."""
-
-    def start(server):
-        port = free_port()
-        config = tmp_path / "nginx.conf"
-        config.write_text(f"""
-daemon off; master_process off; pid {tmp_path}/nginx.pid; error_log stderr;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
-  uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
-  map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
-  server {{
-    listen {HERE}:{port};
-    location / {{
-      proxy_pass http://{HERE}:{server.port};
-      proxy_http_version 1.1;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
-  }}
-}}
-""")
-        proxy = run("nginx", "-e", "stderr", "-p", tmp_path, "-c", config)
-        listens(port, proxy)
-        return port
-
-    return start
 
 
 @pytest.fixture(params=["alone", "nginx"])
 def base(request, serve, nginx):
     """The URL of the server, or of nginx in front of it."""
     server = serve("--trust-proxy", HERE, "--host", "127.0.0.1", "--host", "localhost")
-    port = server.port if request.param == "alone" else nginx(server)
+    port = server.port if request.param == "alone" else nginx(server, ssl=False)
     return f"http://{HERE}:{port}"
 
 

@@ -1,5 +1,5 @@
 """What is behind us, and who is in front: other people's servers behind `--proxy`, noVNC's way through `--tcp`, websocketd's
-programs through `--exec`, haproxy before it all; and slowhttptest against it."""
+programs through `--exec`, haproxy and nginx before it all; and slowhttptest against it."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ import threading
 import urllib.request
 
 import pytest
-from conftest import free_port, listens
 from websockets.asyncio.client import connect as open_line
 from websockets.asyncio.server import serve as serve_lines
 from websockets.exceptions import ConnectionClosed
@@ -227,15 +226,10 @@ def test_websocketds_programs_run_unchanged(serve, tmp_path, name):
     asyncio.run(client())
 
 
-def test_haproxy_in_front_and_a_server_behind(run, serve, python_server, tmp_path):
+@pytest.mark.parametrize("proxy", ["haproxy", "nginx"])
+def test_a_proxy_in_front_and_a_server_behind(serve, haproxy, nginx, python_server, proxy):
     server = serve("--trust-proxy", HERE, "--host", HERE, "--proxy", f"/app=ws://{HERE}:{python_server}", "--allow-public-backends")
-    port = free_port()
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(
-        f"defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 1h\n  option forwardfor\n"
-        f"frontend in\n  bind {HERE}:{port}\n  default_backend out\nbackend out\n  server one {HERE}:{server.port}\n"
-    )
-    listens(port, run("haproxy", "-db", "-f", config))
+    port = haproxy(server, ssl=False, options=["option forwardfor"]) if proxy == "haproxy" else nginx(server, ssl=False)
 
     async def client():
         async with open_line(f"ws://{HERE}:{port}/app", subprotocols=["chat"], additional_headers={"X-Forwarded-For": "6.6.6.6"}) as line:

@@ -4,62 +4,9 @@ import socket
 import ssl
 
 import pytest
-from conftest import free_port, listens
 
 HERE = "127.0.0.1"
 CLIENT = "127.0.0.9"  # where our client comes from: an address that no proxy has
-
-
-@pytest.fixture
-def haproxy(run, tmp_path, certificate):
-    def start(server, *, mode="http", to="", ssl=True, options=()):
-        port = free_port()
-        config = tmp_path / "haproxy.cfg"
-        lines = [
-            "defaults", f"  mode {mode}", "  timeout connect 5s", "  timeout client 30s", "  timeout server 30s", "  timeout tunnel 1h",
-            "frontend in", f"  bind {HERE}:{port}" + (f" ssl crt {certificate[2]}" if ssl else ""), "  default_backend out",
-            "backend out", *(f"  {option}" for option in options), f"  server one {HERE}:{server.port} {to}",
-        ]
-        config.write_text("\n".join(lines) + "\n")
-        proxy = run("haproxy", "-db", "-f", config)
-        listens(port, proxy)
-        return port
-
-    return start
-
-
-@pytest.fixture
-def nginx(run, tmp_path, certificate):
-    def start(server):
-        port = free_port()
-        config = tmp_path / "nginx.conf"
-        config.write_text(f"""
-daemon off; master_process off; pid {tmp_path}/nginx.pid; error_log stderr;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p; fastcgi_temp_path {tmp_path}/f;
-  uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
-  server {{
-    listen {HERE}:{port} ssl;
-    ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};
-    location / {{
-      proxy_pass http://{HERE}:{server.port};
-      proxy_http_version 1.1;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_read_timeout 1h;
-    }}
-  }}
-}}
-""")
-        proxy = run("nginx", "-e", "stderr", "-p", tmp_path, "-c", config)
-        listens(port, proxy)
-        return port
-
-    return start
 
 
 def echoes(connect, certificate, port, *arguments):

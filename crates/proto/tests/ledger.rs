@@ -1,5 +1,5 @@
-//! The clause ledgers, `conformance/rfc6455.toml` and `rfc7692.toml`: every clause of an RFC names the tests that hold us
-//! to it, or says why there are none; and the tests that it names exist.
+//! The ledgers, `conformance/rfc6455.toml`, `rfc7692.toml` and `systems.toml`: every clause of an RFC, and everything that the systems
+//! have whose place we take, names the tests that hold us to it, or says why there are none; and the tests that it names exist.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use toml::{Table, Value};
 #[test]
 fn every_clause_names_its_tests_or_its_reason() {
     let mut problems = Vec::new();
-    for (id, entry) in RFCS.into_iter().flat_map(ledger) {
+    for (id, entry) in LEDGERS.into_iter().flat_map(ledger) {
         problems.extend(problems_of(&entry).into_iter().map(|problem| format!("{id}: {problem}")));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -20,7 +20,7 @@ fn every_clause_names_its_tests_or_its_reason() {
 fn every_test_that_is_named_exists() {
     let mut sources = Sources::default();
     let mut missing = Vec::new();
-    for (id, entry) in RFCS.into_iter().flat_map(ledger) {
+    for (id, entry) in LEDGERS.into_iter().flat_map(ledger) {
         for test in entry.get("tests").and_then(Value::as_array).into_iter().flatten() {
             let test = test.as_str().unwrap_or_default();
             if !sources.have(test) {
@@ -55,7 +55,16 @@ fn every_part_of_rfc_7692_is_there() {
     );
 }
 
-const RFCS: [&str; 2] = ["rfc6455", "rfc7692"];
+#[test]
+fn every_system_is_there() {
+    let ledger = ledger("systems");
+    for (system, least) in [("iis", 20), ("apache", 25), ("tomcat", 50)] {
+        let count = ledger.values().filter(|entry| entry.get("who").and_then(Value::as_str) == Some(system)).count();
+        assert!(count >= least, "{system}: {count}");
+    }
+}
+
+const LEDGERS: [&str; 3] = ["rfc6455", "rfc7692", "systems"];
 
 fn has_sections(rfc: &str, sections: &[&str]) {
     let ledger = ledger(rfc);
@@ -82,9 +91,9 @@ fn problems_of(entry: &Table) -> Vec<&'static str> {
         "later" | "not applicable" => (!has_tests && !text("reason").is_empty(), "what has no tests has a `reason`"),
         _ => (false, "`status` is \"met\", \"later\" or \"not applicable\""),
     };
-    let who = ["server", "client", "both", "intermediary"].contains(&text("who"));
+    let who = ["server", "client", "both", "intermediary", "iis", "apache", "tomcat"].contains(&text("who"));
     let checks = [
-        (who, "`who` is server, client, both or intermediary"),
+        (who, "`who` is server, client, both or intermediary, or a system"),
         (!text("clause").is_empty(), "`clause` says what is asked"),
         (!text("words").is_empty(), "`words` quotes what decides"),
         (entry.keys().all(|key| KEYS.contains(&key.as_str())), "there is a key that nobody reads"),
