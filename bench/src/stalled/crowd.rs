@@ -42,7 +42,7 @@ impl Crowd {
         let poll = Poll::new()?;
         let mut ears = Vec::new();
         for id in 0..readers + stalled {
-            let mut stream = TcpStream::from_std(connect(address, id >= readers)?);
+            let mut stream = TcpStream::from_std(connect(address, false)?);
             poll.registry().register(&mut stream, Token(id as usize), Interest::READABLE)?;
             ears.push(Ear { stream, rest: Vec::new(), next: 0 });
         }
@@ -50,12 +50,14 @@ impl Crowd {
         Ok(Self { poll, events, ears, readers: readers as usize, bytes, input: vec![0; 64 << 10] })
     }
 
-    /// Some read nothing from now on.
-    pub(super) fn stall(&mut self) {
+    /// Some read nothing from now on: they come anew, each with so small buffers that what waits for it waits in the server, and not
+    /// in the systems of both ends, which take megabytes.
+    pub(super) fn stall(&mut self, address: SocketAddr) -> Result<()> {
         for ear in &mut self.ears[self.readers..] {
-            // Registered it was, and is no more: there is nothing else to go wrong.
-            self.poll.registry().deregister(&mut ear.stream).ok();
+            // The old one is closed, and so no longer polled; the new one never is.
+            *ear = Ear { stream: TcpStream::from_std(connect(address, true)?), rest: Vec::new(), next: 0 };
         }
+        Ok(())
     }
 
     /// Until all who go on have heard the messages below `end`. How late, in microseconds.
@@ -139,12 +141,13 @@ fn whole_frame(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>> {
     Ok(Some((bytes[0] & 0x0f, payload, header + length)))
 }
 
-/// `narrow`: its system takes in next to nothing while it does not read.
+/// `narrow`: the systems of both ends keep as little for it as they can.
 fn connect(address: SocketAddr, narrow: bool) -> Result<std::net::TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if narrow {
-        socket.set_recv_buffer_size(4096)?;
-        socket.set_tcp_mss(536)?;
+        // The least of both that there may be: the server's system then takes half a megabyte.
+        socket.set_recv_buffer_size(1)?;
+        socket.set_tcp_mss(88)?;
     }
     socket.connect(&address.into())?;
     let mut stream = std::net::TcpStream::from(socket);

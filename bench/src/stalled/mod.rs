@@ -48,7 +48,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Bytes of each message
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(MIN_BYTES as i64..=60_000))]
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(MIN_BYTES as i64..=60_000))]
     bytes: u32,
     /// The profile to build with; figures are worth something with `release` alone
     #[arg(long, default_value = "release")]
@@ -115,7 +115,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
     for (number, name) in ["everybody reads", "some have stopped"].into_iter().enumerate() {
         progress.step(&format!("{name}, for {} s", options.seconds));
         if number == 1 {
-            crowd.stall();
+            crowd.stall(address)?;
         }
         let first = number as u32 * options.rate * options.seconds;
         let (delays, sample) = run(&mut crowd, address, admin, first, start, options)?;
@@ -297,8 +297,9 @@ cargo run --release -p openline-bench -- stalled --write
 ```
 
 writes this page, and fails if the p99 of those who go on doubles, or if more waits than may. One thread serves everybody; the publisher
-sends a POST for each message, and latency is from just before it until the message has been read. The readers that stop have
-small socket buffers, so that what waits for them waits in the server.
+sends a POST for each message, and latency is from just before it until the message has been read. The readers that stop come
+with the smallest socket buffers that there may be, so that what waits for them waits in the server, and not in the systems of both
+ends, which would take megabytes for each.
 ";
 
 pub(crate) const CHANNEL: &str = "/c/stalled";
