@@ -357,9 +357,11 @@ impl Connection {
         self.closing.io
     }
 
-    /// Whether a message may be queued now.
+    /// Whether a message may be queued now. Control frames, which are bounded on their own, take nothing of that room: it does not
+    /// go away by what the peer sends.
+    #[inline]
     pub fn has_room(&self, output: &Output) -> bool {
-        output.len() < self.config.max_output_bytes
+        output.data_len() < self.config.max_output_bytes
     }
 
     /// How the connection ended: `None` until the closing handshake is over, failed or cut off.

@@ -72,6 +72,12 @@ impl Output {
         self.pending
     }
 
+    /// How many of them are not of pings and pongs.
+    #[inline]
+    pub(crate) fn data_len(&self) -> usize {
+        self.pending - (self.control.len() - self.control_at)
+    }
+
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {

@@ -148,3 +148,18 @@ fn a_full_output_takes_no_message() {
         peer.expects(b"\x82\x01x");
     }
 }
+
+/// Room that there was is not taken by the peer: who saw it may queue a message, whatever arrives between.
+#[test]
+fn a_pong_takes_no_room_from_messages() {
+    for mut peer in Peer::both_of(Config { max_output_bytes: 100, ..Default::default() }) {
+        peer.connection.send(&[1; 80][..], &mut peer.output).unwrap();
+        assert!(peer.connection.has_room(&peer.output));
+        peer.sends(peer.frames(wire::frame(0x89, &[7; 125])));
+        assert!(peer.output.len() > 100);
+        assert!(peer.connection.has_room(&peer.output));
+        peer.connection.send(b"x", &mut peer.output).unwrap();
+        peer.connection.send(&[2; 20][..], &mut peer.output).unwrap();
+        assert!(!peer.connection.has_room(&peer.output));
+    }
+}
