@@ -78,7 +78,7 @@ async function until(condition) {
   }
 }
 
-test('echo', { timeout: 60_000 }, async () => {
+test('echo', { timeout: 180_000 }, async () => {
   for (const [radio, path] of [['radio1', 'echoProgrammatic'], ['radio2', 'echoAnnotation'], ['radio3', 'echoStreamAnnotation']]) {
     const { context, page, sockets } = await example('echo');
     await page.click(`#${radio}`);
@@ -94,7 +94,7 @@ test('echo', { timeout: 60_000 }, async () => {
   }
 });
 
-test('chat', { timeout: 60_000 }, async () => {
+test('chat', { timeout: 180_000 }, async () => {
   const ann = await example('chat');
   await shows(ann.page, 'has joined');
   const bob = await example('chat');
@@ -107,7 +107,7 @@ test('chat', { timeout: 60_000 }, async () => {
   await ann.context.close();
 });
 
-test('snake', { timeout: 60_000 }, async () => {
+test('snake', { timeout: 180_000 }, async () => {
   const { context, page, sockets } = await example('snake');
   await shows(page, 'WebSocket connection opened');
   await page.keyboard.press('ArrowRight');
@@ -120,7 +120,7 @@ test('snake', { timeout: 60_000 }, async () => {
   await context.close();
 });
 
-test('drawboard', { timeout: 60_000 }, async () => {
+test('drawboard', { timeout: 180_000 }, async () => {
   const ann = await example('drawboard');
   await shows(ann.page, 'Number of Players: 1', 'labelContainer');
   const bob = await example('drawboard');
