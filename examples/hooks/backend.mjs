@@ -29,4 +29,4 @@ http
     const answer = decide[request.url]?.(JSON.parse(body)) ?? { error: { code: 404, message: 'nothing to ask here' } };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   })
-  .listen(3001, '127.0.0.1');
+  .listen(process.env.PORT ?? 3001, '127.0.0.1');

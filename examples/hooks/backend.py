@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -43,4 +44,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", 3001), Handler).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", 3001))), Handler).serve_forever()

@@ -3,7 +3,8 @@
 import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 
-const client = new Centrifuge('ws://localhost:8080/connection/websocket', { websocket: WebSocket, data: { name: process.argv[2] } });
+const url = process.env.OPENLINE_URL ?? 'ws://localhost:8080/connection/websocket';
+const client = new Centrifuge(url, { websocket: WebSocket, data: { name: process.argv[2] } });
 client.on('connected', ({ data }) => data?.resume && client.setHeaders({ 'openline-resume': data.resume }));
 client.on('disconnected', ({ code, reason }) => console.log('disconnected:', code, reason));
 const room = client.newSubscription('chat:lobby');

@@ -23,7 +23,8 @@ const MAX_BYTES: usize = 1 << 20;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:3001").await?;
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3001".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));

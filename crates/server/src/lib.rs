@@ -61,6 +61,6 @@ pub use rates::{Rate, RateOverrides, Rates};
 pub use registry::{Registry, Seat};
 pub use rights::{Act, Identity, Policies, Policy, Rights, Who};
 pub use server::{Server, StartError};
-pub use session::SessionSettings;
+pub use session::{Clients, SessionSettings};
 pub use shutdown::{Farewell, Order};
 pub use tls::{Certificates, ClientCertificate, Tls};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt, io};
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use crate::config::{Listen, Need};
@@ -63,6 +63,9 @@ pub(crate) async fn accept(listener: TcpListener, reach: Reach, site: Arc<Site>,
                     tracing::debug!(%peer, %error, "already gone");
                     continue;
                 }
+                if let Err(error) = be_impatient(&stream, site.config.line.write_timeout) {
+                    tracing::debug!(%peer, %error, "the kernel waits for its peers as long as it likes");
+                }
                 if let Some(connection) = edge::enter(stream, peer, reach, &site) {
                     connections.spawn(connection);
                 }
@@ -79,6 +82,19 @@ pub(crate) async fn accept(listener: TcpListener, reach: Reach, site: Arc<Site>,
             }
         }
     }
+}
+
+/// What a peer does not acknowledge within this time ends the connection: whoever went without a word, as phones do, would
+/// otherwise be there for a quarter of an hour, as long as the kernel tries.
+fn be_impatient(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(stream, patience)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, patience);
+    Ok(())
 }
 
 /// accept(2) also reports what went wrong with the connection that it would have returned.

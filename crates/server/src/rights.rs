@@ -129,13 +129,16 @@ pub struct Policy {
     pub rights: Rights,
     /// Whether a client hears what it publishes itself. Default: yes.
     pub hears_itself: bool,
+    /// Whether whoever subscribes by a session, and may see who is there, hears of coming and going without asking for it. Default: no.
+    pub pushes_join_leave: bool,
     /// What anybody may do in a time, where it is otherwise than on the rest of the server.
     pub rates: RateOverrides,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { rights: Rights::default(), hears_itself: true, rates: RateOverrides::default() }
+        let (rights, rates) = Default::default();
+        Self { rights, hears_itself: true, pushes_join_leave: false, rates }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::hosting::{Groups, Route, RouteError, Table};
 use crate::knock::Reach;
 use crate::lines::Lines;
 use crate::listen::{self, BindError};
+use crate::session::Clients;
 use crate::shutdown::{self, Farewell, Order};
 use crate::site::Site;
 use crate::tls::{self, Certificates};
@@ -106,6 +107,11 @@ impl Server {
     /// Its open lines, for whoever wants to know how many there are.
     pub fn lines(&self) -> Arc<Lines> {
         self.site.lines.clone()
+    }
+
+    /// The clients of its sessions, for whoever has something to say to them.
+    pub fn clients(&self) -> Clients {
+        Clients::new(self.site.realm.clone())
     }
 
     /// The programs that its routes run, for whoever ends in a hurry.

@@ -1,14 +1,24 @@
-//! Who may do what at which door: every right, alone, at every door, for whoever comes without a name, and for backends.
+//! Who may do what at which door: every right, alone, at every door, for whoever comes without a name, for users, and for backends.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod support;
 
 use openline_server::hub::{Namespaces, Settings};
-use openline_server::{Config, Policies, Policy, Rights, Secret, Who};
+use openline_server::{Config, Policies, Policy, Rights, Secret, TokenKey, TokenSettings, Who};
 
 use crate::support::{Answer, Running, close, masked, start, upgrade, upgrade_with};
 
 const KEY: &str = "correct-horse-battery-staple";
+
+const SECRET: &[u8] = b"thirty-two bytes, and not fewer..";
+
+/// What somebody shows who is known.
+fn bearer(user: &str) -> String {
+    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    let claims = serde_json::json!({ "sub": user, "exp": 4_102_444_800_u64 });
+    let token = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(SECRET));
+    format!("Authorization: Bearer {}\r\n", token.unwrap())
+}
 
 /// The right that is given, to whom.
 type Given = (&'static str, Who);
@@ -27,6 +37,7 @@ async fn server(given: &Given) -> Running {
     start(Config {
         policies: Policies::default().with("chat", Policy { rights, ..Policy::default() }),
         namespaces: Namespaces::default().with("chat", settings).closed(),
+        tokens: TokenSettings { keys: vec![TokenKey::secret(SECRET).unwrap()], ..TokenSettings::default() },
         api_keys: vec![Secret::new("another-key-of-another-backend").unwrap(), Secret::new(KEY).unwrap()],
         ..Config::default()
     })
@@ -74,9 +85,17 @@ async fn every_right_opens_its_doors_and_no_others() {
     ] {
         for who in [Who::Nobody, Who::Anyone, Who::Known, Who::Users(["ann".into()].into())] {
             let server = server(&(right, who.clone())).await;
-            for door in DOORS {
-                let answer = knock(&server, door, "").await;
-                let is_open = who == Who::Anyone && opened.contains(&door);
+            let identities = [("nobody", String::new()), ("ann", bearer("ann")), ("eve", bearer("eve"))];
+            for (door, (user, fields)) in DOORS.iter().flat_map(|door| identities.iter().map(move |user| (*door, user)))
+            {
+                let answer = knock(&server, door, fields).await;
+                let is_included = match who {
+                    Who::Nobody => false,
+                    Who::Anyone => true,
+                    Who::Known => *user != "nobody",
+                    Who::Users(_) => *user == "ann",
+                };
+                let is_open = is_included && opened.contains(&door);
                 let expected = match door {
                     _ if !is_open => 403,
                     "websocket" | "several" => 101,
@@ -84,7 +103,7 @@ async fn every_right_opens_its_doors_and_no_others() {
                     "delete" => 204,
                     _ => 200,
                 };
-                assert_eq!(answer.status, expected, "{right} for {who:?} at {door}: {answer:?}");
+                assert_eq!(answer.status, expected, "{right} for {who:?} at {door} by {user}: {answer:?}");
                 if !is_open && door != "head" {
                     let says = answer.body.contains("chat:x") && answer.body.contains("namespaces.chat.allow.");
                     assert!(says, "{door}: {}", answer.body);

@@ -19,13 +19,14 @@ use crate::session::sessions::{Admitted, Id, Order};
 use crate::session::wire::{ClientInfo, Encoding, Publication};
 use crate::session::{client_info, format_of, written};
 
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 16] = [
     "publish",
     "broadcast",
     "subscribe",
     "unsubscribe",
     "disconnect",
     "refresh",
+    "send",
     "presence",
     "presence_stats",
     "history",
@@ -69,6 +70,7 @@ pub(super) fn perform(method: &str, parameters: &str, context: Context<'_>) -> O
             let info = whom.info.as_ref().map(|info| info.get().to_owned().into());
             whom.tell(&Order::Refresh { expire_at, expired, info }, context)
         }
+        "send" => send(&read(parameters)?, context),
         "presence" => {
             let channel = with_presence(&read(parameters)?, context)?;
             let members = context.hub().presence(&channel, MAX_MEMBERS);
@@ -198,6 +200,11 @@ struct Custom {
 
 impl Whom {
     fn tell(&self, order: &Order, context: Context<'_>) -> Outcome {
+        self.tell_all(order, context).map(|_| "{}".to_owned())
+    }
+
+    /// To how many.
+    fn tell_all(&self, order: &Order, context: Context<'_>) -> Result<usize, Refused> {
         let id = |text: &String| Id::parse(text).ok_or(Refused::BAD_REQUEST.because("that is no client"));
         if !self.session.is_empty() && self.client.is_empty() {
             return Err(Refused::NOT_AVAILABLE.because("name the client, and not the session"));
@@ -207,9 +214,18 @@ impl Whom {
         }
         let only = (!self.client.is_empty()).then(|| id(&self.client)).transpose()?;
         let except = self.whitelist.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-        context.realm.sessions.tell(&self.user, only, &except, order);
-        Ok("{}".to_owned())
+        Ok(context.realm.sessions.tell(&self.user, only, &except, order))
     }
+}
+
+/// Says something to the sessions of a user, in no channel: to those that are there now, and once.
+fn send(whom: &Whom, context: Context<'_>) -> Outcome {
+    let data = bytes(&whom.data, &whom.b64data);
+    if data.is_empty() {
+        return Err(Refused::BAD_REQUEST.because("bad request: there is no data"));
+    }
+    let sessions = whom.tell_all(&Order::Message(data), context)?;
+    Ok(json!({ "sessions": sessions }).to_string())
 }
 
 fn subscribe(whom: &Whom, context: Context<'_>) -> Outcome {

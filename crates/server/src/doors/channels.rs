@@ -64,6 +64,11 @@ impl Channels {
         self.rates.get(channel.namespace()).or_else(|| self.rates.get("")).and_then(Option::as_deref)
     }
 
+    /// Whether somebody's session hears of coming and going there, if it `asks` for it.
+    pub(crate) fn tells_of_members(&self, channel: &ChannelName, asks: bool, identity: &Identity) -> bool {
+        (asks || self.policies.of(channel).pushes_join_leave) && self.allows(Act::Presence, channel, identity)
+    }
+
     /// Whether a client hears what it publishes itself.
     pub(crate) fn hears_itself(&self, channel: &ChannelName) -> bool {
         self.policies.of(channel).hears_itself

@@ -23,7 +23,7 @@ pub(crate) enum Answer {
 pub(crate) struct Granted {
     pub(crate) user: String,
     pub(crate) expire_at: u64,
-    pub(crate) expired: bool,
+    expired: bool,
     info: Option<Box<RawValue>>,
     b64info: Option<String>,
     data: Option<Box<RawValue>>,
@@ -76,6 +76,12 @@ impl Granted {
         bytes(&self.meta, &None)
     }
 
+    /// Whether what it was asked about has ended: it says so, or names a time that is past. Were that not an end, it would be asked
+    /// again at once, for ever.
+    pub(crate) fn is_over(&self, unix: u64) -> bool {
+        self.expired || self.expire_at().is_some_and(|at| at <= unix)
+    }
+
     /// 0 is never.
     pub(crate) fn expire_at(&self) -> Option<u64> {
         (self.expire_at > 0).then_some(self.expire_at)
@@ -96,7 +102,7 @@ const CUSTOM_DISCONNECTS: std::ops::RangeInclusive<u32> = 4000..=4999;
 
 impl Answer {
     /// Reads one. What cannot be one is an error of the server's to the client, and said in the log.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Body {
             result: Option<Granted>,

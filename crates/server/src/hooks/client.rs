@@ -27,8 +27,10 @@ pub(crate) struct Hooks {
     connect: Option<Backend>,
     refresh: Option<Backend>,
     subscribe: Option<Backend>,
+    sub_refresh: Option<Backend>,
     publish: Option<Backend>,
     rpc: Option<Backend>,
+    send: Option<Backend>,
     resume: Option<Resume>,
     outbound: Arc<Outbound>,
 }
@@ -42,7 +44,7 @@ struct Backend {
 
 impl Hooks {
     pub(crate) fn new(settings: HookSettings, outbound: Arc<Outbound>) -> Self {
-        let HookSettings { connect, refresh, subscribe, publish, rpc, resume, resume_secret } = settings;
+        let HookSettings { resume, resume_secret, .. } = settings;
         let backend = |hook: Option<Hook>| {
             hook.map(|hook| Backend {
                 slots: Semaphore::new(hook.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
@@ -52,11 +54,13 @@ impl Hooks {
         };
         Self {
             resume: resume.map(|within| Resume::new(within, resume_secret)),
-            connect: backend(connect),
-            refresh: backend(refresh),
-            subscribe: backend(subscribe),
-            publish: backend(publish),
-            rpc: backend(rpc),
+            connect: backend(settings.connect),
+            refresh: backend(settings.refresh),
+            subscribe: backend(settings.subscribe),
+            sub_refresh: backend(settings.sub_refresh),
+            publish: backend(settings.publish),
+            rpc: backend(settings.rpc),
+            send: backend(settings.send),
             outbound,
         }
     }
@@ -66,8 +70,10 @@ impl Hooks {
             Event::Connect => self.connect.as_ref(),
             Event::Refresh => self.refresh.as_ref(),
             Event::Subscribe => self.subscribe.as_ref(),
+            Event::SubRefresh => self.sub_refresh.as_ref(),
             Event::Publish => self.publish.as_ref(),
             Event::Rpc => self.rpc.as_ref(),
+            Event::Send => self.send.as_ref(),
         }
     }
 
@@ -86,7 +92,8 @@ impl Hooks {
 
     /// The headers of a request that some hook is told.
     pub(crate) fn keep(&self, headers: &HeaderMap) -> HeaderMap {
-        let backends = [&self.connect, &self.refresh, &self.subscribe, &self.publish, &self.rpc];
+        let Self { connect, refresh, subscribe, sub_refresh, publish, rpc, send, .. } = self;
+        let backends = [connect, refresh, subscribe, sub_refresh, publish, rpc, send];
         let mut kept = HeaderMap::new();
         for name in backends.into_iter().flatten().flat_map(|backend| &backend.hook.headers) {
             if !kept.contains_key(name) {
@@ -115,22 +122,28 @@ impl Hooks {
     /// Asks. Whatever goes wrong is for the client an error that it may try again.
     pub(crate) async fn ask(&self, call: Call, now: Instant) -> Answer {
         let event = call.event;
-        match self.try_ask(call, now).await {
-            Ok(answer) => answer,
+        let Some(Backend { hook, slots, breaker }) = self.backend(event) else {
+            return Answer::Refused(Refused::NOT_AVAILABLE);
+        };
+        let (Ok(_slot), true) = (slots.try_acquire(), breaker.lets_through(now)) else {
+            // Each is the client's doing, and would be a line of the log for whatever it likes to ask.
+            tracing::debug!(?event, "too many questions wait for the backend, or it is left alone for some seconds");
+            return Answer::Refused(Refused::INTERNAL);
+        };
+        match self.try_ask(call, hook).await {
+            Ok(answer) => {
+                breaker.answered();
+                answer
+            }
             Err(error) => {
                 tracing::warn!(?event, %error, "the backend did not answer");
+                breaker.failed(tokio::time::Instant::now().into_std());
                 Answer::Refused(Refused::INTERNAL)
             }
         }
     }
 
-    async fn try_ask(&self, call: Call, now: Instant) -> Result<Answer, String> {
-        let backend = self.backend(call.event).ok_or("there is no such hook")?;
-        let Backend { hook, slots, breaker } = backend;
-        let _slot = slots.try_acquire().map_err(|_| "too many questions wait for it already")?;
-        if !breaker.lets_through(now) {
-            return Err("it failed several times in a row, and is left alone for some seconds".to_owned());
-        }
+    async fn try_ask(&self, call: Call, hook: &Hook) -> Result<Answer, String> {
         let mut request = Request::post(&hook.url).body(Full::new(call.body)).map_err(|error| error.to_string())?;
         let headers = request.headers_mut();
         for (name, value) in &hook.static_headers {
@@ -150,16 +163,11 @@ impl Hooks {
             }
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = self.outbound.send(request, MAX_ANSWER_BYTES, hook.timeout).await;
-        let answer = answer.and_then(|response| match response.status() {
+        let response = self.outbound.send(request, MAX_ANSWER_BYTES, hook.timeout).await?;
+        match response.status() {
             StatusCode::OK => Answer::read(response.body()),
             status => Err(format!("it answered {status}")),
-        });
-        match answer {
-            Ok(_) => breaker.answered(),
-            Err(_) => breaker.failed(tokio::time::Instant::now().into_std()),
         }
-        answer
     }
 }
 

@@ -21,8 +21,10 @@ pub(crate) enum Event {
     Connect,
     Refresh,
     Subscribe,
+    SubRefresh,
     Publish,
     Rpc,
+    Send,
 }
 
 /// A question for the backend.

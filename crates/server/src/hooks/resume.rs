@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::identity::{Admission, identity};
+use crate::identity::{Admission, crypto, identity};
 use crate::session::sessions::Admitted;
 use crate::session::wire::ConnectRequest;
 
@@ -57,6 +57,7 @@ const AUDIENCE: &str = "openline resume";
 
 impl Resume {
     pub(super) fn new(within: Duration, secret: Option<Vec<u8>>) -> Self {
+        crypto::install();
         let secret = secret.unwrap_or_else(|| {
             let mut random = vec![0; 32];
             getrandom::fill(&mut random).expect("the system has entropy");

@@ -9,14 +9,18 @@ use http::{HeaderName, HeaderValue, Uri};
 pub struct HookSettings {
     /// Who somebody is who connects without a token, and what it gets.
     pub connect: Option<Hook>,
-    /// Whether a session that `connect` gave an end may go on.
+    /// Whether a session that would end may go on, whoever gave it its end. Its client is not asked for a token then.
     pub refresh: Option<Hook>,
     /// Whether a client may subscribe, in the namespaces named.
     pub subscribe: Option<Hook>,
+    /// Whether a subscription that would end may go on, in the namespaces named, whoever gave it its end.
+    pub sub_refresh: Option<Hook>,
     /// Whether a client may publish, in the namespaces named, and what.
     pub publish: Option<Hook>,
     /// What clients call.
     pub rpc: Option<Hook>,
+    /// What clients send without waiting for an answer: each message once at most, those of a session one after the other.
+    pub send: Option<Hook>,
     /// A client that was let in by `connect` may come back within this time without another question. Default: no.
     pub resume: Option<Duration>,
     /// Signs what it comes back with. Default: a random one, so that nobody comes back to another life of the server.

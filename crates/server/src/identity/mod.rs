@@ -1,5 +1,6 @@
 //! Who somebody is: tokens, and the ways in which a request can carry one.
 
+pub(crate) mod crypto;
 mod keys;
 mod request;
 mod ticket;

@@ -39,6 +39,9 @@ impl Refused {
     pub(crate) const NOT_AVAILABLE: Self = Self::new(108, "not available");
     /// Come with another one.
     pub(crate) const TOKEN_EXPIRED: Self = Self::new(109, "token expired");
+    /// More than a rate allows.
+    pub(crate) const TOO_MANY_REQUESTS: Self =
+        Self { code: 111, message: Cow::Borrowed("too many requests"), temporary: true };
     /// A history was asked for from where it does not begin.
     pub(crate) const UNRECOVERABLE_POSITION: Self = Self::new(112, "unrecoverable position");
     /// Something else was published under this idempotency key (of the server's API).
@@ -81,11 +84,15 @@ impl Disconnect {
     pub(crate) const SHUTDOWN: Self = Self::new(3001, "shutdown");
     pub(crate) const SERVER_ERROR: Self = Self::new(3004, "internal server error");
     pub(crate) const EXPIRED: Self = Self::new(3005, "connection expired");
+    /// A channel that it did not subscribe to by itself: connect again.
+    pub(crate) const SUBSCRIPTION_EXPIRED: Self = Self::new(3006, "subscription expired");
     /// Too much waited to be read.
     pub(crate) const SLOW: Self = Self::new(3008, "slow");
     /// Something is missing of a channel that it did not subscribe to by itself: connect again, and recover it.
     pub(crate) const INSUFFICIENT_STATE: Self = Self::new(3010, "insufficient state");
     pub(crate) const NO_PONG: Self = Self::new(3012, "no pong");
+    /// More than a rate allows, of what is not answered.
+    pub(crate) const TOO_MANY_REQUESTS: Self = Self::new(3013, "too many requests");
     pub(crate) const INVALID_TOKEN: Self = Self::new(3500, "invalid token");
     /// What it sent is not the protocol.
     pub(crate) const BAD_REQUEST: Self = Self::new(3501, "bad request");

@@ -10,6 +10,7 @@
 //! What a client sees is in `docs/centrifuge.md`.
 
 pub(crate) mod beside;
+mod clients;
 pub(crate) mod codes;
 mod push;
 mod seat;
@@ -32,6 +33,7 @@ use http::{HeaderValue, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use tokio_util::sync::CancellationToken;
 
+pub use self::clients::Clients;
 pub(crate) use self::push::{Pushes, client_info, format_of, written};
 pub(crate) use self::session::{Context, Transport};
 use self::sessions::Sessions;

@@ -11,10 +11,11 @@ use openline_hub::TooSlow;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use super::codes::Disconnect;
+use super::codes::{Disconnect, Refused};
 use super::session::{Arrival, Ask, Found, Out, Question, Session, Ticket, Transport};
 use super::sessions::{Id, Mailbox};
 use super::wire::Encoding;
+use crate::hooks::{Answer, Event};
 use crate::site::Site;
 
 /// Taken out of the outbox at once, about: what is written by one system call.
@@ -45,6 +46,19 @@ impl Seat {
     pub(super) fn receive(&mut self, frame: Bytes) {
         let site = self.site.clone();
         self.session.receive(frame, site.realm.context(&site.channels));
+    }
+
+    /// What an emulated session that has ended still says.
+    pub(super) fn last_words(&mut self) -> Vec<Vec<u8>> {
+        let site = self.site.clone();
+        let mut said = Vec::new();
+        while let Some(out) = self.session.take(site.realm.context(&site.channels)) {
+            // Publications it is told again when it comes back.
+            if let Out::Replies(bytes) = out {
+                said.push(bytes);
+            }
+        }
+        said
     }
 
     /// Ready once there is something to send.
@@ -103,9 +117,12 @@ impl Seat {
                     site.realm.tokens.fetch().await;
                     Found::Keys
                 }
-                Ask::Hook(call) => {
-                    Found::Hook(site.realm.hooks.ask(*call, tokio::time::Instant::now().into_std()).await)
+                Ask::Hook(call) if call.event == Event::Send => {
+                    // Once it was said, it is on its way, also when its session ends.
+                    let sent = tokio::spawn(async move { site.realm.hooks.ask(*call, now()).await });
+                    Found::Hook(sent.await.unwrap_or(Answer::Refused(Refused::INTERNAL)))
                 }
+                Ask::Hook(call) => Found::Hook(site.realm.hooks.ask(*call, now()).await),
             };
             (ticket, found)
         });
@@ -127,6 +144,11 @@ impl Seat {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+/// As the runtime's timers see it.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Drop for Seat {

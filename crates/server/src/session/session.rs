@@ -14,6 +14,7 @@
 mod asking;
 mod channels;
 mod connecting;
+mod paying;
 mod subscribing;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use crate::doors::Channels;
 use crate::doors::encoded::Encoded;
 use crate::hooks::Event;
 use crate::identity::Carried;
+use crate::rates::Spending;
 use crate::rights::Identity;
 use crate::site::Site;
 
@@ -97,6 +99,8 @@ pub(crate) struct Arrival {
     pub(crate) carried: Carried,
     /// What hooks may be told of the request.
     pub(crate) headers: HeaderMap,
+    /// What whoever sent the request may do in a time.
+    pub(crate) spending: Option<Spending>,
 }
 
 impl Arrival {
@@ -106,7 +110,8 @@ impl Arrival {
         let now = site.realm.context(&site.channels).now;
         let cookie = site.config.tokens.cookie.as_deref();
         let carried = Carried::by(request, cookie, &site.realm.tickets, now)?;
-        Ok(Self { carried, headers: site.realm.hooks.keep(request.headers()) })
+        let headers = site.realm.hooks.keep(request.headers());
+        Ok(Self { carried, headers, spending: Spending::of(request) })
     }
 }
 
@@ -138,9 +143,11 @@ pub(crate) struct Session {
     mailbox: Arc<Mailbox>,
     /// By tag.
     subs: Subscriptions<Sub>,
-    /// The first of the subscriptions to expire.
-    subs_expire: Option<Instant>,
+    /// When something is to be done about the first of them that expires.
+    subs_due: Option<Instant>,
     ping: Ping,
+    /// What it may do in a time; nobody limits who came from nowhere.
+    spending: Option<Box<Spending>>,
     expires: Option<Instant>,
     out: VecDeque<Out>,
     /// How much is in it, about.
@@ -173,9 +180,28 @@ struct More {
     arrival: Arrival,
     info: Bytes,
     meta: Bytes,
-    refreshing: bool,
-    /// A backend decides whether the session goes on.
+    /// A backend let it in.
     hooked: bool,
+}
+
+/// Who sees to it that something does not expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewal {
+    /// The client, with another token; it has some time for that.
+    Client,
+    /// The backend is asked.
+    Backend,
+    /// It was, and has not answered yet.
+    Asked,
+    /// It ends, and the client comes back for another one.
+    Nobody,
+}
+
+impl Renewal {
+    /// When something is to be done about what expires at a time.
+    fn due(self, expires: Instant, context: Context<'_>) -> Instant {
+        if self == Self::Client { expires + context.realm.settings.expiry_grace } else { expires }
+    }
 }
 
 #[derive(Debug)]
@@ -183,7 +209,9 @@ struct Sub {
     subscription: Subscription<Encoded>,
     /// The client did not ask for it.
     server_side: bool,
-    expires: Option<Instant>,
+    renewal: Renewal,
+    /// When it has expired, and its client has had time enough.
+    due: Option<Instant>,
 }
 
 /// Replies are made as long as less than this waits to be sent: commands are short, and answers may be long.
@@ -215,10 +243,11 @@ impl Session {
         client: Id,
         transport: Transport,
         encoding: Encoding,
-        arrival: Arrival,
+        mut arrival: Arrival,
         mailbox: Arc<Mailbox>,
         context: Context<'_>,
     ) -> Self {
+        let spending = arrival.spending.take().map(Box::new);
         let more = (!matches!(arrival.carried, Carried::Nothing) || !arrival.headers.is_empty())
             .then(|| Box::new(More { arrival, ..More::default() }));
         Self {
@@ -233,8 +262,9 @@ impl Session {
             outbox: context.channels.outbox(),
             mailbox,
             subs: Subscriptions::new(),
-            subs_expire: None,
+            subs_due: None,
             ping: Ping::Off,
+            spending,
             expires: None,
             out: VecDeque::new(),
             out_bytes: 0,
@@ -295,6 +325,7 @@ impl Session {
                 }
             }
             Ticket::Refresh => self.refreshed(found, context),
+            Ticket::SubRefresh(channel) => self.sub_refreshed(&channel, found, context),
         }
         self.proceed(context);
     }
@@ -315,8 +346,13 @@ impl Session {
         if (self.stage == Stage::Open) == is_connect || (id == 0 && command.send.is_none()) {
             return self.disconnect(Disconnect::BAD_REQUEST);
         }
+        if found.is_none()
+            && let Err(fail) = self.pay(&command, context)
+        {
+            return self.reply(id, Err(fail));
+        }
         let result = match &command {
-            Command { connect: Some(request), .. } => self.connect(request, found, context),
+            Command { connect: Some(request), .. } => self.connect(id, request, found, context),
             Command { subscribe: Some(request), .. } => self.subscribe(id, request, found, context),
             Command { unsubscribe: Some(request), .. } => self.unsubscribe(request),
             Command { publish: Some(request), .. } => self.publish(request, found, context),
@@ -324,8 +360,7 @@ impl Session {
             Command { presence_stats: Some(request), .. } => self.presence_stats(request, context),
             Command { history: Some(request), .. } => self.history(request, context),
             Command { ping: Some(_), .. } => Ok(Reply { ping: Some(wire::Empty {}), ..Reply::default() }),
-            // Nobody to hear it: no hook takes messages without an answer.
-            Command { send: Some(_), .. } => Err(Disconnect::NOT_AVAILABLE.into()),
+            Command { send: Some(request), .. } => self.send(request, found, context),
             Command { rpc: Some(request), .. } => self.rpc(id, request, context),
             Command { refresh: Some(request), .. } => self.refresh(request, found, context),
             Command { sub_refresh: Some(request), .. } => self.sub_refresh(request, found, context),
@@ -462,6 +497,10 @@ impl Session {
                 }
             }
             Order::Subscribe(admitted) => self.subscribed_by_server(*admitted, context),
+            Order::Message(data) => {
+                let data = push::value(&data, self.encoding);
+                self.push(Push { message: Some(wire::DataMessage { data }), ..Push::default() });
+            }
             Order::Refresh { expired: true, .. } => self.disconnect(Disconnect::EXPIRED),
             Order::Refresh { expire_at, info, .. } => {
                 self.expires = expire_at.map(|at| context.at(at));
@@ -469,8 +508,8 @@ impl Session {
                     self.more().info = info;
                     self.member = None;
                 }
-                let expires = expire_at.is_some();
-                let ttl = expire_at.map_or(0, |at| seconds_until(at, context));
+                let renews = expire_at.filter(|_| self.renewal(context) == Renewal::Client);
+                let (expires, ttl) = (renews.is_some(), renews.map_or(0, |at| seconds_until(at, context)));
                 self.push(Push { refresh: Some(wire::ExpiryResult { expires, ttl }), ..Push::default() });
             }
         }
@@ -487,17 +526,12 @@ impl Session {
             (Stage::Open, Ping::Pong(until, next)) => Some(until.min(next)),
             (Stage::Open, Ping::Off) => None,
         };
-        let hooked = self.more.as_deref().is_some_and(|more| more.hooked);
-        let refreshing = self.more.as_deref().is_some_and(|more| more.refreshing);
-        let grace = context.realm.settings.expiry_grace;
-        let expires = self.expires.filter(|_| !refreshing).map(|at| if hooked { at } else { at + grace });
-        let subs = self.subs_expire.map(|at| at + grace);
-        [ping, expires, subs].into_iter().flatten().min()
+        let expires = self.expires.map(|at| self.renewal(context).due(at, context));
+        [ping, expires, self.subs_due].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, context: Context<'_>) {
         let now = context.now;
-        let grace = context.realm.settings.expiry_grace;
         match (self.stage, self.ping) {
             (Stage::Ended, _) => return,
             (Stage::New { until }, _) if until <= now => return self.disconnect(Disconnect::STALE),
@@ -513,22 +547,16 @@ impl Session {
             }
             _ => {}
         }
-        if self.expires.is_some_and(|at| at <= now) && !self.more.as_deref().is_some_and(|more| more.refreshing) {
-            if self.more.as_deref().is_some_and(|more| more.hooked) && context.realm.hooks.has(Event::Refresh) {
-                self.more().refreshing = true;
-                let ask = Ask::Hook(self.call(Event::Refresh, json!({}), None));
-                self.questions.push_back(Question { ticket: Ticket::Refresh, ask });
-            } else if self.expires.is_some_and(|at| at + grace <= now) || self.more.as_deref().is_some_and(|m| m.hooked)
-            {
+        if self.expires.is_some_and(|at| self.renewal(context).due(at, context) <= now) {
+            if self.renewal(context) != Renewal::Backend {
                 return self.disconnect(Disconnect::EXPIRED);
             }
+            self.expires = None;
+            let ask = Ask::Hook(self.call(Event::Refresh, json!({}), None));
+            self.questions.push_back(Question { ticket: Ticket::Refresh, ask });
         }
-        if self.subs_expire.is_some_and(|at| at + grace <= now) {
-            let is_over = |sub: &Sub| sub.expires.is_some_and(|at| at + grace <= now);
-            let over: Vec<usize> = self.subs.iter().filter(|(_, sub)| is_over(sub)).map(|(tag, _)| tag).collect();
-            for tag in over {
-                self.end_subscription(tag, Some(Unsubscribed::EXPIRED));
-            }
+        if self.subs_due.is_some_and(|at| at <= now) {
+            self.expire_subscriptions(context);
         }
     }
 

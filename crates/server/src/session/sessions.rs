@@ -78,6 +78,8 @@ pub(crate) enum Order {
         expired: bool,
         info: Option<Bytes>,
     },
+    /// Something that a backend says, in no channel.
+    Message(Bytes),
     /// Commands that came beside a stream.
     Commands(Bytes),
 }
@@ -105,31 +107,39 @@ pub(crate) struct Mailbox(Mutex<Inbox>);
 struct Inbox {
     orders: VecDeque<Order>,
     command_bytes: usize,
+    message_bytes: usize,
     waker: Option<Waker>,
 }
 
 /// Commands that wait for a session, in bytes: more is refused, and the client told.
 const MAX_COMMAND_BYTES: usize = 256 << 10;
 
-/// Orders that wait for a session: it takes them at once, unless its line is stuck, and then the line ends first.
+/// Messages of backends that wait for a session, in bytes: as much as may wait of channels. One may be larger, alone.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Orders that wait for a session: it takes them at once, unless its line is stuck.
 const MAX_ORDERS: usize = 1000;
 
 impl Mailbox {
-    /// Whether there was room.
+    /// Whether there was room. Where there is none, commands are refused, and whoever does not take its orders is disconnected
+    /// for being too slow: none is lost in silence.
     pub(crate) fn put(&self, order: Order) -> bool {
         let mut inbox = lock(&self.0);
-        let bytes = if let Order::Commands(bytes) = &order { bytes.len() } else { 0 };
-        if inbox.orders.len() >= MAX_ORDERS || inbox.command_bytes + bytes > MAX_COMMAND_BYTES {
+        let has_room = inbox.has_room(&order);
+        if !has_room && matches!(order, Order::Commands(_)) {
             return false;
         }
-        inbox.command_bytes += bytes;
-        inbox.orders.push_back(order);
+        if !has_room {
+            inbox.clear();
+        }
+        let is_taken = has_room || matches!(order, Order::Disconnect(_));
+        inbox.push(if is_taken { order } else { Order::Disconnect(Disconnect::SLOW) });
         let waker = inbox.waker.take();
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
         }
-        true
+        is_taken
     }
 
     /// Takes the next order; while commands are not taken, they wait, and all that comes behind them.
@@ -137,8 +147,10 @@ impl Mailbox {
         let mut inbox = lock(&self.0);
         let waits = matches!(inbox.orders.front(), Some(Order::Commands(_))) && !takes_commands;
         if !waits && let Some(order) = inbox.orders.pop_front() {
-            if let Order::Commands(bytes) = &order {
-                inbox.command_bytes -= bytes.len();
+            match &order {
+                Order::Commands(bytes) => inbox.command_bytes -= bytes.len(),
+                Order::Message(bytes) => inbox.message_bytes -= bytes.len(),
+                _ => {}
             }
             if inbox.orders.is_empty() {
                 inbox.orders = VecDeque::new();
@@ -149,6 +161,31 @@ impl Mailbox {
             inbox.waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+}
+
+impl Inbox {
+    fn has_room(&self, order: &Order) -> bool {
+        let (waiting, more, most) = match order {
+            Order::Commands(bytes) => (self.command_bytes, bytes.len(), MAX_COMMAND_BYTES),
+            Order::Message(bytes) if self.message_bytes > 0 => (self.message_bytes, bytes.len(), MAX_MESSAGE_BYTES),
+            _ => (0, 0, 0),
+        };
+        self.orders.len() < MAX_ORDERS && waiting + more <= most
+    }
+
+    fn push(&mut self, order: Order) {
+        match &order {
+            Order::Commands(bytes) => self.command_bytes += bytes.len(),
+            Order::Message(bytes) => self.message_bytes += bytes.len(),
+            _ => {}
+        }
+        self.orders.push_back(order);
+    }
+
+    fn clear(&mut self) {
+        self.orders.clear();
+        (self.command_bytes, self.message_bytes) = (0, 0);
     }
 }
 
@@ -189,7 +226,7 @@ impl Sessions {
         book.clients.insert(client, Entry { mailbox, user });
     }
 
-    pub(super) fn leave(&self, client: Id) {
+    pub(crate) fn leave(&self, client: Id) {
         let mut book = lock(&self.book);
         let Some(Entry { user: Some(user), .. }) = book.clients.remove(&client) else { return };
         if let Some(clients) = book.users.get_mut(&user) {
@@ -257,6 +294,34 @@ mod tests {
             assert_eq!(Id::parse(bad), None, "{bad}");
         }
         assert!(!format!("{id:?}").contains(&id.to_string()[2..8]));
+    }
+
+    #[test]
+    fn who_does_not_take_its_orders_is_gone_and_a_goodbye_always_fits() {
+        let taken = |mailbox: &Mailbox| {
+            let mut taken = Vec::new();
+            while let Poll::Ready(order) = mailbox.poll_take(&Context::from_waker(Waker::noop()), true) {
+                taken.push(order);
+            }
+            taken
+        };
+        let message = |bytes: usize| Order::Message(vec![b'1'; bytes].into());
+        let mailbox = Mailbox::default();
+        assert!(mailbox.put(message(2 << 20)), "one is always possible");
+        assert!(!mailbox.put(message(1)));
+        assert!(matches!(&taken(&mailbox)[..], [Order::Disconnect(slow)] if *slow == Disconnect::SLOW));
+        assert!(mailbox.put(message(500_000)) && mailbox.put(message(500_000)), "and what was dropped counts no more");
+        assert_eq!(taken(&mailbox).len(), 2);
+
+        for _ in 0..MAX_ORDERS {
+            assert!(mailbox.put(message(1)));
+        }
+        assert!(mailbox.put(Order::Disconnect(Disconnect::FORCED)));
+        assert!(matches!(&taken(&mailbox)[..], [Order::Disconnect(forced)] if *forced == Disconnect::FORCED));
+
+        assert!(mailbox.put(Order::Commands(vec![b' '; MAX_COMMAND_BYTES].into())));
+        assert!(!mailbox.put(Order::Commands(Bytes::from_static(b" "))), "commands are refused, and their client told");
+        assert_eq!(taken(&mailbox).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A session on an answer that does not end: an event stream, or lines of replies. Commands come beside it, to `/emulation`.
 
 use std::convert::Infallible;
-use std::future::Future as _;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,8 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::codes::Disconnect;
 use super::push;
@@ -62,14 +63,10 @@ pub(crate) async fn respond(
     }
     let mut seat = Seat::new(transport, encoding, arrival, site);
     seat.receive(commands);
-    let stream = Stream {
-        seat,
-        is_events: transport == Transport::Sse,
-        gone: Box::pin(gone.cancelled_owned()),
-        line: site.lines.open(Kind::SessionStream),
-        ended: false,
-    };
-    let mut response = Response::new(stream.boxed_unsync());
+    let (replies, body) = mpsc::channel(1);
+    let line = site.lines.open(Kind::SessionStream);
+    tokio::spawn(Stream { seat, is_events: transport == Transport::Sse, line, replies }.run(gone));
+    let mut response = Response::new(Replies(body).boxed_unsync());
     sse::described(response.headers_mut());
     if transport == Transport::HttpStream {
         let kind = match encoding {
@@ -104,16 +101,57 @@ pub(crate) fn not_allowed(allowed: &'static str) -> Box<Response<Bytes>> {
     Box::new(refusal)
 }
 
-/// The body of the answer.
+/// A session whose replies somebody else writes: as the body of an answer is asked for only when there is room for more, whoever
+/// does not read it must be noticed elsewhere.
 struct Stream {
     seat: Seat,
     is_events: bool,
-    gone: Pin<Box<WaitForCancellationFutureOwned>>,
     line: Line,
-    ended: bool,
+    replies: mpsc::Sender<Bytes>,
 }
 
 impl Stream {
+    async fn run(mut self, gone: CancellationToken) {
+        let (outbox, replies) = (self.seat.session.outbox().clone(), self.replies.clone());
+        let too_slow = poll_fn(|cx| outbox.poll_too_slow(cx));
+        let is_slow = tokio::select! {
+            biased;
+            () = gone.cancelled() => false,
+            () = replies.closed() => false,
+            () = too_slow => true,
+            () = self.talk() => false,
+        };
+        if is_slow {
+            self.seat.session.disconnect(Disconnect::SLOW);
+            let last_words = self.seat.last_words();
+            let last_words: Vec<Bytes> = last_words.iter().map(|bytes| self.carry(bytes)).collect();
+            // Whoever else is in its channels need not wait until it is known whether it hears them.
+            drop(self);
+            for bytes in last_words {
+                let _ = replies.send(bytes).await; // an error: nobody is there to hear it
+            }
+        }
+    }
+
+    async fn talk(&mut self) {
+        let replies = self.replies.clone();
+        while let Ok(place) = replies.reserve().await {
+            let out = poll_fn(|cx| {
+                if self.line.poll_told_to_close(cx).is_ready() {
+                    self.seat.session.disconnect(Disconnect::SHUTDOWN);
+                }
+                self.seat.poll_next(cx)
+            });
+            place.send(match out.await {
+                Out::Disconnect(_) => return,
+                Out::Replies(bytes) => self.carry(&bytes),
+                Out::Publication(publication, channel) => {
+                    self.carry(push::message(&publication, &channel, self.seat.session.encoding).as_bytes())
+                }
+            });
+        }
+    }
+
     /// One or more messages, as they are carried.
     fn carry(&self, bytes: &[u8]) -> Bytes {
         match (self.is_events, self.seat.session.encoding) {
@@ -133,31 +171,14 @@ impl Stream {
     }
 }
 
-impl hyper::body::Body for Stream {
+/// The body of the answer.
+struct Replies(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Replies {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let stream = &mut *self;
-        loop {
-            if stream.ended || stream.gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            if stream.line.poll_told_to_close(cx).is_ready() {
-                stream.seat.session.disconnect(Disconnect::SHUTDOWN);
-            }
-            let bytes = match stream.seat.poll_next(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Out::Disconnect(_)) => {
-                    stream.ended = true;
-                    continue;
-                }
-                Poll::Ready(Out::Replies(bytes)) => stream.carry(&bytes),
-                Poll::Ready(Out::Publication(publication, channel)) => {
-                    stream.carry(push::message(&publication, &channel, stream.seat.session.encoding).as_bytes())
-                }
-            };
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -93,7 +94,16 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(seat: &mut Seat, socket: &mut W
         } else {
             // Nobody reads now, and reading is what writes.
             socket.flush().await?;
-            poll_fn(|cx| seat.poll_next(cx)).await
+            let out = poll_fn(|cx| match seat.poll_next(cx) {
+                Poll::Ready(out) => Poll::Ready(Some(out)),
+                // What it waited for has come, and there is nothing to say about it.
+                Poll::Pending if seat.session.takes_commands() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            match out.await {
+                Some(out) => out,
+                None => continue,
+            }
         };
         // Queued, and written by the next `recv` together with whatever else there is by then.
         let fed = match out {

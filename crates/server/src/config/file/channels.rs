@@ -33,6 +33,9 @@ pub(crate) struct Channels {
     rates: rates::Overrides,
     /// Whether a WebSocket that publishes hears its own messages as well. On, so that everybody sees the same sequence.
     hears_itself: bool,
+    /// Whether clients of the Centrifuge protocol that may see presence are told who comes and goes although they did not ask for it,
+    /// also where it was not they who subscribed. Off: who wants that says `joinLeave: true`.
+    push_join_leave: bool,
 }
 
 /// Who may do what.
@@ -88,6 +91,7 @@ impl Default for Channels {
             presence: defaults.presence,
             rates: rates::Overrides::default(),
             hears_itself: true,
+            push_join_leave: false,
         }
     }
 }
@@ -134,6 +138,7 @@ impl Channels {
             presence: presence.0.clone(),
             delete: delete.0.clone(),
         };
-        Policy { rights, hears_itself: self.hears_itself, rates: self.rates.read() }
+        let Self { hears_itself, push_join_leave: pushes_join_leave, .. } = *self;
+        Policy { rights, hears_itself, pushes_join_leave, rates: self.rates.read() }
     }
 }

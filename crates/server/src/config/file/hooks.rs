@@ -16,18 +16,26 @@ pub(crate) struct Hooks {
     /// Ask this URL who somebody is who connects without a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     connect: Option<String>,
-    /// Ask this URL whether a session may go on that `connect` gave an end.
+    /// Ask this URL whether a session that expires may go on. Without it, those that `connect` gave an end connect again, and those
+    /// with a token come with a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh: Option<String>,
     /// Ask this URL whether a client may subscribe, instead of `allow.subscribe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribe: Option<String>,
+    /// Ask this URL whether a subscription that expires may go on. Without it, those that `subscribe` gave an end subscribe again,
+    /// and those with a token come with a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_refresh: Option<String>,
     /// Ask this URL whether a client may publish, and what, instead of `allow.publish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     publish: Option<String>,
     /// Ask this URL what clients call (`rpc`).
     #[serde(skip_serializing_if = "Option::is_none")]
     rpc: Option<String>,
+    /// Tell this URL what clients send without waiting for an answer (`send`). Without it, who sends something is disconnected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send: Option<String>,
     /// Ask about the channels of these namespaces only (`""` is the one without a name). Without this key, about all.
     #[serde(skip_serializing_if = "Option::is_none")]
     namespaces: Option<Vec<String>>,
@@ -54,8 +62,10 @@ impl Default for Hooks {
             connect: None,
             refresh: None,
             subscribe: None,
+            sub_refresh: None,
             publish: None,
             rpc: None,
+            send: None,
             namespaces: None,
             timeout: Time(Duration::from_secs(1)),
             concurrency: Count(256),
@@ -100,8 +110,10 @@ impl Hooks {
             connect: hook("hooks.connect", &self.connect),
             refresh: hook("hooks.refresh", &self.refresh),
             subscribe: hook("hooks.subscribe", &self.subscribe),
+            sub_refresh: hook("hooks.sub_refresh", &self.sub_refresh),
             publish: hook("hooks.publish", &self.publish),
             rpc: hook("hooks.rpc", &self.rpc),
+            send: hook("hooks.send", &self.send),
             resume: self.resume.map(|within| within.0),
             resume_secret: self.resume_secret.map(|secret| secret.expose().as_bytes().to_vec()),
         }

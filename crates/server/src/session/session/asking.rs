@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+use openline_hub::ChannelName;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Context, Fail, Session};
 use crate::hooks::{self, Call, Event};
-use crate::session::codes::Refused;
-use crate::session::wire::{Encoding, Reply, RpcRequest};
+use crate::session::codes::{Disconnect, Refused};
+use crate::session::wire::{Encoding, Reply, RpcRequest, SendRequest};
 
 /// Something to find out, and by what the answer is known.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) enum Ask {
 }
 
 /// What an answer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ticket {
     /// The command that holds the others.
     Command,
@@ -35,6 +36,8 @@ pub(crate) enum Ticket {
     Rpc(u32),
     /// Whether the session goes on.
     Refresh,
+    /// Whether the subscription to this channel goes on.
+    SubRefresh(ChannelName),
 }
 
 /// What was found out.
@@ -57,6 +60,24 @@ impl Session {
         self.calls += 1;
         self.questions.push_back(Question { ticket: Ticket::Rpc(id), ask: Ask::Hook(call) });
         Err(Fail::Later)
+    }
+
+    /// Passes a message on, and waits until it is: so messages stay in their order, and no more of them wait than there are
+    /// sessions. Whether it got there, nobody is told.
+    pub(super) fn send(
+        &mut self,
+        request: &SendRequest,
+        found: Option<Found>,
+        context: Context<'_>,
+    ) -> Result<Reply, Fail> {
+        match found {
+            Some(Found::Hook(hooks::Answer::Disconnect(disconnect))) => Err(disconnect.into()),
+            Some(_) => Ok(Reply::default()),
+            None if context.realm.hooks.has(Event::Send) => {
+                Err(Fail::Wait(Ask::Hook(self.call(Event::Send, json!({}), Some(&request.data)))))
+            }
+            None => Err(Disconnect::NOT_AVAILABLE.into()),
+        }
     }
 
     /// A question for the backend, with what every one says.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::asking::{Ask, Found, granted};
-use super::{Context, Fail, Ping, Session, Stage, seconds_until};
+use super::{Context, Fail, Ping, Renewal, Session, Stage, seconds_until};
 use crate::hooks::{self, Call, Event};
 use crate::identity::{Admission, Carried, TokenError};
 use crate::session::codes::{Disconnect, Refused};
@@ -15,10 +15,9 @@ use crate::session::wire::{self, Reply};
 impl Session {
     /// What a backend says about a session that would expire.
     pub(super) fn refreshed(&mut self, found: Found, context: Context<'_>) {
-        self.more().refreshing = false;
         let Found::Hook(answer) = found else { return };
         match answer {
-            hooks::Answer::Granted(granted) if !granted.expired => {
+            hooks::Answer::Granted(granted) if !granted.is_over(context.unix()) => {
                 self.expires = granted.expire_at().map(|at| context.at(at));
                 let info = granted.info();
                 if !info.is_empty() {
@@ -30,12 +29,23 @@ impl Session {
             hooks::Answer::Refused(refused) if refused == Refused::INTERNAL => {
                 self.expires = Some(context.now + context.realm.settings.expiry_grace);
             }
+            hooks::Answer::Disconnect(disconnect) => self.disconnect(disconnect),
             _ => self.disconnect(Disconnect::EXPIRED),
+        }
+    }
+
+    /// Who sees to it that it does not expire, if it does.
+    pub(super) fn renewal(&self, context: Context<'_>) -> Renewal {
+        match () {
+            () if context.realm.hooks.has(Event::Refresh) => Renewal::Backend,
+            () if self.more.as_deref().is_some_and(|more| more.hooked) => Renewal::Nobody,
+            () => Renewal::Client,
         }
     }
 
     pub(super) fn connect(
         &mut self,
+        id: u32,
         request: &wire::ConnectRequest,
         found: Option<Found>,
         context: Context<'_>,
@@ -75,7 +85,7 @@ impl Session {
                 }
             }
         };
-        self.admit(request, admission, context)
+        self.admit(id, request, admission, context)
     }
 
     fn connect_call(&self, request: &wire::ConnectRequest) -> Box<Call> {
@@ -103,8 +113,9 @@ impl Session {
         }
     }
 
-    pub(super) fn admit(
+    fn admit(
         &mut self,
+        id: u32,
         request: &wire::ConnectRequest,
         admission: Admission,
         context: Context<'_>,
@@ -120,8 +131,8 @@ impl Session {
             let colon = if namespace.is_empty() { "" } else { ":" };
             subs.entry(format!("{namespace}{colon}#{user}")).or_default();
         }
-        let results = match self.enter_all(subs, request, context) {
-            Ok(results) => results,
+        let (results, joined) = match self.enter_all(subs, request, context) {
+            Ok(entered) => entered,
             // It is in altogether, or not at all.
             Err(refused) => {
                 self.subs.clear();
@@ -134,9 +145,8 @@ impl Session {
         // From half an interval on, so that those who came together are not pinged together.
         self.ping = Ping::Next(context.now + interval / 2 + interval * self.client.spread() / 512);
         self.expires = expire_at.map(|at| context.at(at));
-        // Where a backend decides whether it goes on, the client need not come with anything.
-        let renews = expire_at.filter(|_| !self.more.as_deref().is_some_and(|more| more.hooked));
-        Ok(Reply {
+        let renews = expire_at.filter(|_| self.renewal(context) == Renewal::Client);
+        self.say(&Reply {
             connect: Some(Box::new(wire::ConnectResult {
                 client: self.client.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -149,8 +159,12 @@ impl Session {
                 session: self.secret.map_or_else(String::new, |secret| secret.to_string()),
                 node: self.secret.map_or_else(String::new, |_| realm.sessions.node.to_string()),
             })),
-            ..Reply::default()
-        })
+            ..Reply::to(id)
+        });
+        for (channel, member) in joined {
+            self.push_joined(&channel, Some(member));
+        }
+        Err(Fail::Later)
     }
 
     pub(super) fn refresh(
@@ -167,12 +181,16 @@ impl Session {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
         self.expires = admission.expire_at.map(|at| context.at(at));
+        if let Some(more) = &mut self.more {
+            more.hooked = false; // from now on its tokens say how long it may stay
+        }
+        let renews = admission.expire_at.filter(|_| self.renewal(context) == Renewal::Client);
         Ok(Reply {
             refresh: Some(wire::RefreshResult {
                 client: self.client.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                expires: self.expires.is_some(),
-                ttl: admission.expire_at.map_or(0, |at| seconds_until(at, context)),
+                expires: renews.is_some(),
+                ttl: renews.map_or(0, |at| seconds_until(at, context)),
             }),
             ..Reply::default()
         })

@@ -267,6 +267,12 @@ messages! {
         recoverable: bool,
         #[prost(bool, tag = "11")]
         join_leave: bool,
+        /// Which publications it wants, by their tags. What it says is not read.
+        #[prost(message, optional, tag = "13")]
+        tf: Option<Empty>,
+        /// See [`REJECT_UNRECOVERED`].
+        #[prost(int64, tag = "14")]
+        flag: i64,
     }
     SubscribeResult {
         #[prost(bool, tag = "1")]
@@ -402,6 +408,9 @@ messages! {
         data: Vec<u8>,
     }
 }
+
+/// Of a subscription's flags: what cannot be recovered is an error, so that the application loads its state again.
+pub(crate) const REJECT_UNRECOVERED: i64 = 2;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
