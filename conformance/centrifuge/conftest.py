@@ -14,6 +14,7 @@ class Server:
     """A running `openline serve`; `key` opens its API."""
 
     def __init__(self, *arguments, key=None):
+        self.tls = "--tls-cert" in arguments
         command = [OPENLINE, "serve", "--listen", "127.0.0.1:0", *arguments]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -33,7 +34,8 @@ class Server:
 
     @property
     def websocket(self):
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+        scheme = "wss" if self.tls else "ws"
+        return f"{scheme}://127.0.0.1:{self.port}/connection/websocket"
 
     @property
     def api(self):
@@ -76,5 +78,21 @@ def closed(tmp_path_factory):
     )
     server = Server("--config", str(file), key=key)
     server.secret = secret
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def over_tls(tmp_path_factory):
+    """The demo over TLS; `ca` is its certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    ca, key = folder / "server.pem", folder / "server.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=a server", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", ca],
+        check=True, capture_output=True,
+    )
+    server = Server("--tls-cert", str(ca), "--tls-key", str(key))
+    server.ca = ca
     yield server
     server.end()

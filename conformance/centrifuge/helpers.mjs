@@ -1,31 +1,31 @@
 // A server, lines to it that can be cut and stalled, and clients of the `centrifuge` package, as it is published.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { Centrifuge } from 'centrifuge';
 import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
 import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
-const OPENLINE = process.env.OPENLINE ?? 'openline';
+import { serve } from '../openline.mjs';
 
-/** Starts `openline serve`; resolves to its address and its API key once it has printed them. */
-export async function serve(...args) {
-  const child = spawn(OPENLINE, ['serve', '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let said = '';
-  child.stdout.setEncoding('utf8');
-  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
-    said += chunk;
-    const port = /127\.0\.0\.1:(\d+)\s/.exec(said);
-    const key = /X-API-Key: ([0-9a-f]+)/.exec(said);
-    if (port && (key || args.includes('--config'))) {
-      child.stdout.resume(); // so that it never waits for a reader
-      return { port: Number(port[1]), key: key?.[1], pid: child.pid, end: () => child.kill('SIGKILL') };
-    }
-  }
-  throw new Error(`openline serve printed no address, but: ${said}`);
+export { serve };
+
+/** The key of the API of servers with a file. */
+export const KEY = 'k'.repeat(32);
+
+/** Rights of a namespace in which everybody may everything. */
+export const OPEN = 'allow = { subscribe = "anyone", publish = "anyone", history = "anyone", presence = "anyone" }';
+
+/** A server with this file. */
+export async function configured(text) {
+  const folder = await mkdtemp(join(tmpdir(), 'openline-'));
+  await writeFile(join(folder, 'openline.toml'), `[api]\nkeys = ["${KEY}"]\n${text}`);
+  return { ...(await serve('--config', join(folder, 'openline.toml'))), key: KEY };
 }
 
 /** Stands between client and server: what passes can be cut, or stopped. */
@@ -63,21 +63,21 @@ export const TRANSPORTS = ['websocket', 'http_stream', 'sse'];
 
 const clients = new Set();
 
-/** A client of the package; `transport` may be `protobuf`, too, which is a WebSocket. */
-export function client(port, transport = 'websocket', options = {}) {
+/** A client of the package; `transport` may be `protobuf`, too, which is a WebSocket; with `tls` all of it is over TLS. */
+export function client(port, transport = 'websocket', { tls = false, ...options } = {}) {
   const binary = transport === 'protobuf';
   const common = {
     websocket: WebSocket,
     eventsource: EventSource,
     fetch,
     readableStream: ReadableStream,
-    emulationEndpoint: `http://127.0.0.1:${port}/emulation`,
+    emulationEndpoint: `http${tls ? 's' : ''}://127.0.0.1:${port}/emulation`,
     minReconnectDelay: 20,
     maxReconnectDelay: 200,
     ...options,
   };
   const kind = binary ? 'websocket' : transport;
-  const scheme = kind === 'websocket' ? 'ws' : 'http';
+  const scheme = (kind === 'websocket' ? 'ws' : 'http') + (tls ? 's' : '');
   const endpoint = `${scheme}://127.0.0.1:${port}/connection/${kind}`;
   const Client = binary ? CentrifugeProtobuf : Centrifuge;
   const made = new Client([{ transport: kind, endpoint }], common);

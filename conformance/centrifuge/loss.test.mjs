@@ -1,16 +1,21 @@
 // Nothing is lost in silence: numbered messages through lines that are cut and stalled, recovered by the package itself.
 //
 // The n-th publication of the channel is the number n. Each client holds what it gets against the sequence: the next number
-// with the next offset, or word that something is gone. OPENLINE_LOSS_MESSAGES says how many; OPENLINE_LOSS_SEED repeats a run.
+// with the next offset, or word that something is gone. OPENLINE_LOSS_MESSAGES says how many are received (`./check loss`: a million);
+// OPENLINE_LOSS_SEED repeats a run.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { TRANSPORTS, api, between, client, connected, endClients, serve, subscribed } from './helpers.mjs';
+import { OPEN, TRANSPORTS, api, between, client, configured, connected, endClients, subscribed } from './helpers.mjs';
 
-const MESSAGES = Number(process.env.OPENLINE_LOSS_MESSAGES ?? 3000);
+const KINDS = [...TRANSPORTS, 'protobuf', ...TRANSPORTS, 'protobuf'];
+const RECEIVED = Number(process.env.OPENLINE_LOSS_MESSAGES ?? 24_000);
+const MESSAGES = Math.ceil(RECEIVED / KINDS.length);
+/** Published by one request of the backend; a line is broken after each. */
+const BATCH = 10;
 let seed = Number(process.env.OPENLINE_LOSS_SEED ?? process.pid);
-console.log(`OPENLINE_LOSS_SEED=${seed} OPENLINE_LOSS_MESSAGES=${MESSAGES}`);
+console.log(`OPENLINE_LOSS_SEED=${seed} OPENLINE_LOSS_MESSAGES=${RECEIVED}`);
 
 /** From 0 to below; the same for the same seed (Marsaglia's xorshift32). */
 function random(below) {
@@ -19,13 +24,14 @@ function random(below) {
 }
 
 let server;
-before(async () => (server = await serve()));
+// Some who are away for long find that it is not all there any more.
+before(async () => (server = await configured(`[client]\nanonymous = true\n[channels]\nhistory.count = 500\n${OPEN}`)));
 after(() => (endClients(), server.end()));
 
-test('what is received is the sequence, or a gap was told', { timeout: 120_000 }, async () => {
+test('what is received is the sequence, or a gap was told', { timeout: 120_000 + RECEIVED }, async () => {
   seed ||= 1;
   const observers = [];
-  for (const transport of [...TRANSPORTS, 'protobuf', ...TRANSPORTS, 'protobuf']) {
+  for (const transport of KINDS) {
     const line = await between(server.port);
     const one = client(line.port, transport, { maxServerPingDelay: 1000 });
     const sub = one.newSubscription('loss');
@@ -50,18 +56,18 @@ test('what is received is the sequence, or a gap was told', { timeout: 120_000 }
     await subscribed(sub);
     observers.push({ seen, ended });
   }
-  for (let n = 1; n <= MESSAGES; n += 1) {
-    const { result } = await api(server, 'publish', { channel: 'loss', data: n });
-    assert.equal(result.offset, n);
-    if (n % 10 === 0) {
-      const { seen } = observers[random(observers.length)];
-      const { line } = seen;
-      seen.cuts += 1;
-      if (random(3) > 0) line.cut();
-      else {
-        line.stall();
-        setTimeout(() => (random(2) ? line.cut() : line.flow()), random(200));
-      }
+  for (let n = 0; n < MESSAGES; ) {
+    const numbers = Array.from({ length: Math.min(BATCH, MESSAGES - n) }, () => (n += 1));
+    const commands = numbers.map((data) => ({ publish: { channel: 'loss', data } }));
+    const { replies } = await api(server, 'batch', { commands });
+    assert.deepEqual(replies.map(({ publish }) => publish.offset), numbers);
+    const { seen } = observers[random(observers.length)];
+    const { line } = seen;
+    seen.cuts += 1;
+    if (random(3) > 0) line.cut();
+    else {
+      line.stall();
+      setTimeout(() => (random(2) ? line.cut() : line.flow()), random(200)); // the stall itself
     }
   }
   // Whoever is still away comes back.

@@ -1,6 +1,7 @@
 // What a backend decides: tokens, hooks, tickets, orders of the API; and what is told to whoever sends nonsense.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -10,10 +11,9 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import WebSocket from 'ws';
 
-import { TRANSPORTS, api, between, client, connected, endClients, event, gather, serve, subscribed } from './helpers.mjs';
+import { KEY, OPEN, TRANSPORTS, api, between, client, configured, connected, endClients, event, gather, serve, subscribed } from './helpers.mjs';
 
 const SECRET = 's'.repeat(32);
-const KEY = 'k'.repeat(32);
 
 const base64 = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 /** A token by HS256. */
@@ -42,14 +42,6 @@ async function backend() {
   return made;
 }
 
-async function configured(text) {
-  const folder = await mkdtemp(join(tmpdir(), 'openline-'));
-  await writeFile(join(folder, 'openline.toml'), `[api]\nkeys = ["${KEY}"]\n${text}`);
-  return { ...(await serve('--config', join(folder, 'openline.toml'))), key: KEY };
-}
-
-const OPEN = 'allow = { subscribe = "anyone", publish = "anyone", history = "anyone", presence = "anyone" }';
-
 afterEach(endClients);
 
 describe('tokens', { timeout: 60_000 }, () => {
@@ -60,7 +52,7 @@ describe('tokens', { timeout: 60_000 }, () => {
       secret = "${SECRET}"
       cookie = "session"
       [client]
-      expiry_grace = "500ms"
+      expiry_grace = "2s"
       personal_namespace = "mine"
       [namespaces.mine]
       [namespaces.room]
@@ -228,8 +220,10 @@ describe('hooks', { timeout: 60_000 }, () => {
       connect = "${decides.url}/connect"
       refresh = "${decides.url}/refresh"
       subscribe = "${decides.url}/subscribe"
+      sub_refresh = "${decides.url}/sub_refresh"
       publish = "${decides.url}/publish"
       rpc = "${decides.url}/rpc"
+      send = "${decides.url}/send"
       namespaces = ["asked"]
       timeout = "500ms"
       headers = ["Cookie"]
@@ -300,6 +294,58 @@ describe('hooks', { timeout: 60_000 }, () => {
     const asked = decides.asked.length;
     await assert.rejects(one.rpc('x', null), { code: 100 });
     assert.equal(decides.asked.length, asked);
+    // After a while one question shows that it is back, and all are asked again.
+    decides.answer = answer;
+    let refused = 0;
+    const ask = () => one.rpc('x', null).then(({ data }) => data, () => (refused += 1, other.publish('open:hers', 1).then(ask)));
+    assert.deepEqual(await ask(), { answer: 42 });
+    assert.ok(refused > 0 && decides.asked.length === asked + 1, `${refused} were refused, ${decides.asked.length - asked} asked`);
+    assert.deepEqual((await one.rpc('x', null)).data, { answer: 42 });
+  });
+
+  for (const transport of TRANSPORTS) {
+    test(`messages without an answer go both ways, in their order, over ${transport}`, async () => {
+      decides.answer = answer;
+      const one = client(server.port, transport);
+      const heard = gather(one, 'message');
+      await connected(one);
+      decides.asked.length = 0;
+      for (const n of [1, 2, 3]) await one.send({ n });
+      const sent = () => decides.asked.filter(({ path }) => path === '/send');
+      while (sent().length < 3) await one.rpc('x', null);
+      const arrived = sent().map(({ data, user }) => [data.n, user]);
+      // Commands beside a stream may overtake each other.
+      assert.deepEqual(transport === 'websocket' ? arrived : arrived.sort(), [[1, 'ann'], [2, 'ann'], [3, 'ann']]);
+      for (const n of [1, 2]) assert.ok((await api(server, 'send', { user: 'ann', data: { n } })).result.sessions >= 1);
+      await heard.count(2);
+      assert.deepEqual(heard.map(({ data }) => data.n), [1, 2]);
+      assert.equal((await api(server, 'send', { user: 'nobody', data: 1 })).result.sessions, 0);
+      assert.equal((await api(server, 'send', { user: 'ann' })).error.code, 107);
+      decides.answer = (question) => (question.path === '/send' ? { disconnect: { code: 4502, reason: 'enough' } } : answer(question));
+      const gone = event(one, 'disconnected');
+      await one.send('too much');
+      assert.equal((await gone).code, 4502);
+    });
+  }
+
+  test('what expires goes on as long as the backend says', async () => {
+    const soon = (seconds) => Math.floor(Date.now() / 1000) + seconds;
+    const goes_on = { '/connect': 3, '/refresh': 3, '/subscribe': 3, '/sub_refresh': 3 };
+    decides.asked.length = 0;
+    decides.answer = ({ path }) => (path in goes_on ? { result: { user: 'eve', expire_at: soon(1) } } : answer({ path }));
+    const one = client(server.port);
+    const [away, ended] = [gather(one, 'connecting'), []];
+    await connected(one);
+    const sub = one.newSubscription('asked:room');
+    sub.on('subscribing', (context) => ended.push(context.code));
+    await subscribed(sub);
+    const asked = (path) => decides.asked.filter((question) => question.path === path && question.user === 'eve').length;
+    while (asked('/refresh') < 2 || asked('/sub_refresh') < 2) await one.rpc('x', null);
+    assert.deepEqual([away.length, ended], [1, [0]], 'nobody was sent away');
+    decides.answer = ({ path }) => ({ result: path === '/sub_refresh' ? { expired: true } : { expire_at: soon(60) } });
+    const over = event(sub, 'subscribing');
+    assert.equal((await over).code, 2501);
+    one.disconnect();
   });
 
   test('who comes back with a ticket is let in without a question', async () => {
@@ -385,5 +431,79 @@ describe('nonsense', { timeout: 60_000 }, () => {
     assert.equal(await send('{"node":"x","session":"y","data":"{}"}'), 404);
     assert.equal(await send('nonsense'), 400);
     assert.equal(await send('x'.repeat(200_000)), 413);
+  });
+});
+
+describe('secrets', { timeout: 60_000 }, () => {
+  test('are in no log, however much is logged', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'openline-'));
+    const url = 'http://127.0.0.1:9'; // nobody is there
+    await writeFile(join(folder, 'openline.toml'), `
+      [api]
+      keys = ["${KEY}"]
+      [auth]
+      secret = "${SECRET}"
+      cookie = "session"
+      [hooks]
+      rpc = "${url}/rpc"
+      resume_secret = "${'r'.repeat(32)}"
+      [client]
+      anonymous = true`);
+    const logged = [];
+    const child = spawn(process.env.OPENLINE ?? 'openline', ['serve', '--listen', '127.0.0.1:0', '--config', join(folder, 'openline.toml')], {
+      env: { ...process.env, RUST_LOG: 'trace' },
+    });
+    const port = await new Promise((resolve) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (text) => {
+          logged.push(text);
+          const printed = /127\.0\.0\.1:(\d+)\s/.exec(logged.join(''));
+          if (printed) resolve(Number(printed[1]));
+        });
+      }
+    });
+    const server = { port, key: KEY };
+    const good = token({ sub: 'ann' });
+    const { result } = await api(server, 'ticket', { user: 'ann' });
+    const secrets = [SECRET, KEY, 'r'.repeat(32), good, good.split('.')[2], result.ticket];
+    const origin = `http://127.0.0.1:${port}`;
+    for (const [query, protocols, headers, shown] of [
+      ['', [], {}, good],
+      [`?ticket=${result.ticket}`, [], {}, ''],
+      [`?ticket=${result.ticket}`, [], {}, ''], // not for a second time
+      ['', ['centrifuge-json', `openline.bearer.${good}`], {}, ''],
+      ['', [], { authorization: `Bearer ${good}` }, ''],
+      ['', [], { cookie: `session=${good}`, origin }, ''],
+      ['', [], { cookie: `session=${good}` }, ''],
+      ['', [], {}, `${good}x`],
+    ]) {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/connection/websocket${query}`, protocols, { headers });
+      socket.on('error', () => {});
+      socket.on('open', () => socket.send(JSON.stringify({ id: 1, connect: { token: shown } }) + '\n{"id":2,"rpc":{"data":1}}'));
+      await new Promise((resolve) => {
+        let heard = 0;
+        socket.on('message', (data) => ((heard += String(data).split('\n').length), heard > 1 && socket.close()));
+        socket.on('close', resolve);
+      });
+    }
+    for (const headers of [{ 'x-api-key': KEY }, { 'x-api-key': `${KEY}x` }, { authorization: `apikey ${KEY}` }]) {
+      await fetch(`${origin}/api/info`, { method: 'POST', headers });
+    }
+    await fetch(`${origin}/c/news`, { headers: { authorization: `Bearer ${good}` } });
+    await fetch(`${origin}/c/news?ticket=${result.ticket}`);
+    child.kill('SIGTERM');
+    await new Promise((resolve) => child.once('close', resolve));
+    const text = logged.join('');
+    assert.match(text, /TRACE|DEBUG/, 'it does log');
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${secret} is in the log:\n${text.split('\n').filter((line) => line.includes(secret)).slice(0, 3).join('\n')}`);
+  });
+});
+
+describe('time', { timeout: 60_000 }, () => {
+  test('a line that says nothing has a deadline', async () => {
+    const server = await configured('[client]\nconnect_timeout = "300ms"');
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/connection/websocket`);
+    assert.equal(await new Promise((resolve) => socket.on('close', resolve)), 3502);
+    server.end();
   });
 });

@@ -1,6 +1,7 @@
 """`centrifuge-python`, as it is published, with tokens and without."""
 
 import asyncio
+import ssl
 import time
 
 import jwt
@@ -71,13 +72,33 @@ def test_talks(demo):
     asyncio.run(talk())
 
 
+@pytest.mark.parametrize("protobuf", [False, True], ids=["JSON", "Protobuf"])
+def test_talks_over_tls(over_tls, protobuf):
+    async def talk():
+        heard, inside = Heard(), Heard()
+        trust = ssl.create_default_context(cafile=over_tls.ca)
+        client = Client(over_tls.websocket, events=heard, use_protobuf=protobuf, ssl_context=trust)
+        await client.connect()
+        await heard.next("connected")
+        sub = client.new_subscription(f"tls-{protobuf}", events=inside)
+        await sub.subscribe()
+        await inside.next("subscribed")
+        await sub.publish(data=b"1" if protobuf else 1)
+        publication = await inside.next("publication")
+        assert (publication.pub.data, publication.pub.offset) == (b"1" if protobuf else 1, 1)
+        await client.disconnect()
+
+    asyncio.run(talk())
+
+
 def test_tokens_decide(closed):
     async def decide():
         heard, inside = Heard(), Heard()
-        issued = []
+        issued, renewed = [], asyncio.Event()
 
         async def fresh():
             issued.append(token(closed, seconds=2))
+            renewed.set()
             return issued[-1]
 
         client = Client(closed.websocket, events=heard, get_token=fresh)
@@ -92,7 +113,8 @@ def test_tokens_decide(closed):
         # The token ends, and another one takes its place: nobody is disconnected.
         async with asyncio.timeout(PATIENCE):
             while len(issued) < 3:
-                await asyncio.sleep(0.05)
+                await renewed.wait()
+                renewed.clear()
         backend = Backend(closed.api, closed.key)
         await asyncio.to_thread(backend.publish, PublishRequest(channel="chat:room", data="still here"))
         assert (await inside.next("publication")).pub.data == "still here"

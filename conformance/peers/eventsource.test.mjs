@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, connect as dial } from 'node:net';
 import { after, before, test } from 'node:test';
 import { EventSource } from 'eventsource';
-import { serve } from './openline.mjs';
+import { serve } from '../openline.mjs';
 
 const TIMEOUT = { timeout: 30_000 };
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { serve } from './openline.mjs';
+import { serve } from '../openline.mjs';
 
 const TIMEOUT = { timeout: 20_000 };
 

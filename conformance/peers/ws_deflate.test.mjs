@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import WebSocket, { WebSocketServer } from 'ws';
-import { connect, serve } from './openline.mjs';
+import { connect, serve } from '../openline.mjs';
 
 const TIMEOUT = { timeout: 60_000 };
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
-import { connect } from './openline.mjs';
+import { connect } from '../openline.mjs';
 
 const TIMEOUT = { timeout: 20_000 };
 
