@@ -96,7 +96,7 @@ impl Comparison {
         )
     }
 
-    fn runs_of(&self, cell: Cell, server: &str) -> impl Iterator<Item = &Run> {
+    pub(crate) fn runs_of(&self, cell: Cell, server: &str) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(move |run| run.cell == cell && run.server == server)
     }
 
@@ -113,11 +113,11 @@ impl Comparison {
 }
 
 impl Run {
-    fn per_cpu_second(&self) -> f64 {
+    pub(crate) fn per_cpu_second(&self) -> f64 {
         self.messages as f64 / self.server_cpu_seconds
     }
 
-    fn server_busy(&self) -> f64 {
+    pub(crate) fn server_busy(&self) -> f64 {
         self.server_cpu_seconds / self.wall_seconds
     }
 }

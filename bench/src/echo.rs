@@ -1,6 +1,6 @@
 //! The echo comparison: servers take turns under the same load, and what counts is messages per second of their CPU time.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -86,6 +86,18 @@ fn run(server: &Server, round: u32, cell: Cell, seconds: f64, cores: &Cores) -> 
     cores.pin_server(server.threads)?;
     let (running, address) = Running::server(&server.command)?;
     cores.pin_load()?;
+    under_load(running, address, server, round, cell, seconds)
+}
+
+/// Loads a server that listens, and ends it.
+pub(crate) fn under_load(
+    running: Running,
+    address: SocketAddr,
+    server: &Server,
+    round: u32,
+    cell: Cell,
+    seconds: f64,
+) -> Result<Run> {
     let times = [WARM_UP, Duration::from_secs_f64(seconds)];
     let measured = load::run(running, address, server, cell, times).context("under load")?;
     let latency = |share| measured.latency_us.value_at_quantile(share);

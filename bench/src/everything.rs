@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser};
 
-use crate::{calls, connect, cores::Cores, echo, fan_out, idle, servers};
+use crate::{calls, connect, cores::Cores, echo, fan_out, idle, proxies, servers};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -70,6 +70,14 @@ pub(crate) fn measure(all: &Options) -> Result<()> {
     let cores = all.cores.clone();
     crate::connect(&connect::Options { rounds, connections, servers: servers.clone(), cores, write })?;
     crate::idle(&idle::Options { connections, servers: servers.clone(), write })?;
+
+    let mut through: proxies::Options = defaults();
+    if all.trial {
+        through.cells.truncate(1);
+        through.connections = 100;
+    }
+    let (cores, profile) = (all.cores.clone(), all.profile.clone());
+    crate::proxies(&proxies::Options { rounds, seconds, cores, profile, write, ..through })?;
 
     let mut calls: calls::Options = defaults();
     if all.trial {

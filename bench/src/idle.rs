@@ -99,7 +99,24 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
 }
 
 fn growth(server: &Server, measures: &[Measure], connections: u32) -> Result<Vec<Growth>> {
-    let (mut running, address) = Running::server(&server.command)?;
+    let (running, address) = Running::server(&server.command)?;
+    grown(running, address, server, measures, connections)
+}
+
+/// The larger of before and after a message, for each of so many connections to a server that listens: resident bytes.
+pub(crate) fn resident(running: Running, address: SocketAddr, server: &Server, connections: u32) -> Result<f64> {
+    let growths = grown(running, address, server, &[Measure::ResidentMemory], connections)?;
+    let most = growths.iter().map(|growth| growth.after_handshake.max(growth.after_message)).max().unwrap_or(0);
+    Ok(most as f64 / f64::from(connections))
+}
+
+fn grown(
+    mut running: Running,
+    address: SocketAddr,
+    server: &Server,
+    measures: &[Measure],
+    connections: u32,
+) -> Result<Vec<Growth>> {
     // What is there once, such as a thread's read buffer, comes with the first connection and is not counted.
     let all = Clients::of(server, address)?;
     let mut first = all.connect(0)?;

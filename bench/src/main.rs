@@ -25,6 +25,7 @@ mod overhead;
 mod page;
 mod peers;
 mod progress;
+mod proxies;
 mod results;
 mod servers;
 mod spread;
@@ -57,6 +58,8 @@ enum Command {
     Overhead(overhead::Options),
     /// What readers that stop reading cost the others; docs/stalled.md
     Stalled(stalled::Options),
+    /// CPU time of a message, and memory of an idle line, through `openline serve`, nginx, haproxy and caddy
+    Proxies(proxies::Options),
     /// Everything, with every peer, and docs/performance.md
     All(everything::Options),
     /// docs/performance.md anew, from what was measured last
@@ -84,6 +87,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Calls(options) => calls(options),
         Command::Overhead(options) => overhead(options),
         Command::Stalled(options) => stalled(options),
+        Command::Proxies(options) => proxies(options),
         Command::All(options) => everything::measure(options),
         Command::Page => results::write_page(),
     }
@@ -112,6 +116,11 @@ fn fan_out(options: &fan_out::Options) -> Result<()> {
 fn calls(options: &calls::Options) -> Result<()> {
     let report = calls::measure(options)?;
     done(&report.machine, &report.markdown(), &report, options.write.then_some(results::CALLS))
+}
+
+fn proxies(options: &proxies::Options) -> Result<()> {
+    let report = proxies::measure(options)?;
+    done(&report.comparison.machine, &report.markdown(), &report, options.write.then_some(results::PROXIES))
 }
 
 fn overhead(options: &overhead::Options) -> Result<()> {

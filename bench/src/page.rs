@@ -7,6 +7,7 @@ use crate::{
     comparison::Comparison,
     connect, fan_out,
     idle::{self, Measure},
+    proxies,
     table::{self, thousands},
 };
 
@@ -17,6 +18,7 @@ pub(crate) struct Figures {
     pub(crate) idle: Option<idle::Report>,
     pub(crate) fan_out: Option<fan_out::Report>,
     pub(crate) calls: Option<calls::Report>,
+    pub(crate) proxies: Option<proxies::Report>,
 }
 
 /// File, what it shows, and its panels.
@@ -112,6 +114,7 @@ pub(crate) fn markdown(figures: &Figures, charts: &[Chart]) -> String {
         figures.connect.as_ref().map(|report| report.markdown() + &image(CONNECT)),
         figures.idle.as_ref().map(|report| report.markdown() + &image(IDLE)),
         figures.calls.as_ref().map(calls::Report::markdown),
+        figures.proxies.as_ref().map(proxies::Report::markdown),
     ];
     let sections: Vec<String> = sections.into_iter().flatten().collect();
     if sections.is_empty() {
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn without_figures_the_page_says_so() {
-        let figures = Figures { echo: None, connect: None, idle: None, fan_out: None, calls: None };
+        let figures = Figures { echo: None, connect: None, idle: None, fan_out: None, calls: None, proxies: None };
         let page = markdown(&figures, &charts(&figures));
         assert!(page.ends_with(NOTHING));
         // What is committed before the first measurement is what this would write.

@@ -14,7 +14,7 @@ use crate::{
     comparison::Comparison,
     connect, fan_out, idle, overhead,
     page::{self, Figures},
-    stalled,
+    proxies, stalled,
 };
 
 /// Keeps a report under its name, and writes the page anew.
@@ -60,6 +60,7 @@ pub(crate) fn write_page() -> Result<()> {
         idle: read::<idle::Report>(&results.join(IDLE))?,
         fan_out: read::<fan_out::Report>(&results.join(FAN_OUT))?,
         calls: read::<calls::Report>(&results.join(CALLS))?,
+        proxies: read::<proxies::Report>(&results.join(PROXIES))?,
     };
     let docs = home().join("../docs");
     let charts = page::charts(&figures);
@@ -92,6 +93,7 @@ pub(crate) const ECHO: &str = "echo.json";
 pub(crate) const CONNECT: &str = "connect.json";
 pub(crate) const IDLE: &str = "idle.json";
 pub(crate) const FAN_OUT: &str = "fan_out.json";
+pub(crate) const PROXIES: &str = "proxies.json";
 pub(crate) const CALLS: &str = "calls.json";
 const OVERHEAD: &str = "overhead.json";
 const STALLED: &str = "stalled.json";

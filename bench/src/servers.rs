@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{cargo::Cargo, cell::Over, certificate::Certificate, load::Protocol, peers};
 
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 #[group(skip)] // its name is that of the options around it
 pub(crate) struct Options {
     /// Measure other libraries, too: builds bench/peers and installs `ws` for Node

@@ -1,6 +1,7 @@
 //! The open lines of an endpoint that is written in Rust: how many there are, what all hear, and who has to leave.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openline::proto::{Close, CloseCode, Message};
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
+use crate::hosting::Leave;
 use crate::rights::Identity;
 use crate::room::{Member, Room};
 
@@ -65,7 +67,7 @@ impl Registry {
         seats.next += 1;
         seats.taken.insert(key, (identity, Some(tell)));
         drop(seats);
-        Seat { key, told, member: self.room.join(MAX_OUTBOX_BYTES), registry: self.clone() }
+        Seat { key, told, leave: None, member: self.room.join(MAX_OUTBOX_BYTES), registry: self.clone() }
     }
 
     /// How many lines are open.
@@ -107,11 +109,18 @@ impl Registry {
 pub struct Seat {
     key: u64,
     told: oneshot::Receiver<Close>,
+    leave: Option<Leave>,
     member: Member,
     registry: Registry,
 }
 
 impl Seat {
+    /// Closes the line when the server says so, too: at its end, or when [`Lines::close`](crate::Lines::close) closes it.
+    pub fn leave_when(mut self, leave: Leave) -> Self {
+        self.leave = Some(leave);
+        self
+    }
+
     /// Serves the line until it ends: what it sends is decoded from JSON and handed over, what is broadcast it hears.
     ///
     /// What does not decode closes the line with 1007 and the reason, a binary message with 1003.
@@ -127,6 +136,7 @@ impl Seat {
             tokio::select! {
                 biased;
                 Ok(close) = &mut self.told => break close,
+                close = told(&mut self.leave) => break close,
                 () = self.member.overflowed() => {
                     break Close::new(CloseCode::TRY_AGAIN, "too slow: too much was waiting to be read");
                 }
@@ -147,6 +157,13 @@ impl Seat {
         socket.start_close(close);
         while socket.recv_ref().await?.is_some() {}
         Ok(())
+    }
+}
+
+async fn told(leave: &mut Option<Leave>) -> Close {
+    match leave {
+        Some(leave) => leave.told().await,
+        None => pending().await,
     }
 }
 

@@ -198,7 +198,8 @@ impl Drop for Programs {
     }
 }
 
-/// A route to what was not made for strangers, where strangers can reach it and nobody asks who they are.
+/// A route to what was not made for strangers, where strangers can reach it and nobody asks who they are: neither the route
+/// (`allow`), nor TLS for all of them.
 fn unprotected(config: &Config, is_public: bool) -> Option<String> {
     let asks_who = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     // Whoever is behind a proxy is not on this machine.
@@ -206,7 +207,7 @@ fn unprotected(config: &Config, is_public: bool) -> Option<String> {
     if !is_reachable || asks_who || config.allow_public_backends {
         return None;
     }
-    let route = config.routes.iter().find(|route| route.what.is_backend())?;
+    let route = config.routes.iter().find(|route| route.is_open_backend())?;
     Some(format!("{} ({})", route.path, route.what.name()))
 }
 
@@ -241,9 +242,9 @@ impl fmt::Display for StartError {
             ),
             Self::Unprotected(route) => write!(
                 f,
-                "the route {route} can be reached from other machines, and nobody there is asked who they are: listen on 127.0.0.1, \
-                 ask for client certificates (--tls-client-ca FILE), or say that it is meant so, with --allow-public-backends \
-                 (in a file server.allow_public_backends)"
+                "the route {route} can be reached from other machines, and nobody there is asked who they are: say in a file who may come \
+                 in (allow = \"known\", with tokens of [auth]), listen on 127.0.0.1, ask for client certificates (--tls-client-ca FILE), \
+                 or say that it is meant so, with --allow-public-backends (in a file server.allow_public_backends)"
             ),
             Self::Route(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),

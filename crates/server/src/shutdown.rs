@@ -22,9 +22,9 @@ impl Order {
     pub(crate) fn goodbye(self) -> Goodbye {
         match self {
             // RFC 6455 §7.4.1: "an endpoint is 'going away', such as a server going down".
-            Self::Close => Goodbye { code: CloseCode::GOING_AWAY, reason: "the server is stopping" },
+            Self::Close => Goodbye { code: CloseCode::GOING_AWAY, reason: "the server is stopping".into() },
             // The registry of §11.7: "Service Restart": come back.
-            Self::Drain => Goodbye { code: CloseCode::RESTART, reason: "the server is restarting" },
+            Self::Drain => Goodbye { code: CloseCode::RESTART, reason: "the server is restarting".into() },
         }
     }
 }

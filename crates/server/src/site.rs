@@ -67,8 +67,8 @@ impl Site {
         knock.hosts.extend(config.hosts.iter().map(|host| host.name.clone()));
         let counts = Counts::default();
         Ok(Arc::new(Self {
+            lines: realm.lines.clone(),
             realm,
-            lines: Lines::new(),
             demo: Demo::new(config.line.max_output_bytes),
             routes: Routes::new(table, config.demo),
             hosts: Hosts::open(&config, &knock),

@@ -253,7 +253,13 @@ fn disconnect(whom: &Whom, context: Context<'_>) -> Outcome {
         }
         _ => Disconnect::FORCED,
     };
-    whom.tell(&Order::Disconnect(disconnect), context)
+    let outcome = whom.tell(&Order::Disconnect(disconnect.clone()), context)?;
+    if whom.client.is_empty() && whom.whitelist.is_empty() {
+        // A logout is one everywhere: also of programs, services and other servers at routes that ask for names.
+        let code = crate::session::websocket::code(disconnect.code);
+        context.realm.lines.close(&crate::identity::identity(&whom.user), code, &disconnect.reason);
+    }
+    Ok(outcome)
 }
 
 fn bytes(json: &Option<Box<RawValue>>, base64: &Option<String>) -> Bytes {

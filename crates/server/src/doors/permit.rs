@@ -114,7 +114,10 @@ impl Guest {
 }
 
 /// Who a request says it is from, if tokens are believed here.
-fn identified<B>(request: &Request<B>, site: &Site) -> Result<Option<Identity>, Box<Response<Bytes>>> {
+///
+/// # Errors
+/// 401: a token, or a ticket, that is not good. 403: a cookie from nobody knows where.
+pub(crate) fn identified<B>(request: &Request<B>, site: &Site) -> Result<Option<Identity>, Box<Response<Bytes>>> {
     let context = site.realm.context(&site.channels);
     let cookie = site.config.tokens.cookie.as_deref();
     let token = match Carried::by(request, cookie, &site.realm.tickets, context.now)? {

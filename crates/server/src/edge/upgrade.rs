@@ -20,8 +20,8 @@ use super::visitor::{Visitor, introduce};
 use crate::counts::Kind;
 use crate::demo::Place;
 use crate::doors::websocket::Visit;
-use crate::hosting::{self, Arrival, Tunnel};
-use crate::lines::{Goodbye, Line};
+use crate::hosting::{self, Arrival, Call, Tunnel};
+use crate::lines::{Goodbye, Line, Owner};
 use crate::routes::Endpoint;
 use crate::session::{self, Transport};
 use crate::site::{Admitted, Site};
@@ -39,15 +39,18 @@ where
 {
     introduce(&mut request, &visitor, &site);
     let client = visitor.client(&request, &site);
-    let Decision { guest, response, negotiated, config } = match decide(&mut request, &visitor, &site).await {
+    let Decision { guest, response, negotiated, config, owner } = match decide(&mut request, &visitor, &site).await {
         Ok(decision) => decision,
         Err(refusal) => {
             site.counts.answered(&refusal);
             return answer::send_and_close(stream, *refusal).await.map(|()| None);
         }
     };
+    if let Guest::App(call) = guest {
+        return call.open(*request, leftover, stream, owner, visitor.peer, &site).await;
+    }
     drop(request);
-    let line = site.lines.open(guest.kind());
+    let line = site.lines.open_for(guest.kind(), owner);
     site.counts.accepted.inc();
     let answer = async {
         stream.write_all(&response).await?;
@@ -68,7 +71,7 @@ where
         Guest::Channels(visit) => serve(socket, line, peer, (visit, site)),
         Guest::Session(connection) => serve(socket, line, peer, connection),
         Guest::Hosted(guest) => guest.serve(socket, line, peer),
-        Guest::Tunnel(_) => return Ok(None), // it went above
+        Guest::Tunnel(_) | Guest::App(_) => return Ok(None), // they went above
     }))
 }
 
@@ -109,7 +112,7 @@ where
             Ok(ended) => ended,
             Err(goodbye) => {
                 let Goodbye { code, reason } = own.unwrap_or(goodbye);
-                socket.close(code, reason).await.map(drop)
+                socket.close(code, &reason).await.map(drop)
             }
         };
         match ended {
@@ -144,6 +147,7 @@ enum Guest {
     Session(Box<session::websocket::Connection>),
     Hosted(hosting::Guest),
     Tunnel(Box<Tunnel>),
+    App(Box<Call>),
 }
 
 impl Guest {
@@ -152,7 +156,7 @@ impl Guest {
             Self::Demo(place) => place.kind(),
             Self::Channels(_) => Kind::Channel,
             Self::Session(_) => Kind::Session,
-            Self::Hosted(_) | Self::Tunnel(_) => Kind::Hosted,
+            Self::Hosted(_) | Self::Tunnel(_) | Self::App(_) => Kind::Hosted,
         }
     }
 }
@@ -163,10 +167,10 @@ struct Decision {
     response: Vec<u8>,
     negotiated: Negotiated,
     config: Arc<openline::Config>,
+    owner: Owner,
 }
 
-/// Lets a guest in. It has its place before the handshake is
-/// answered: whoever reads the answer is in.
+/// Lets a guest in. It has its place before the handshake is answered: whoever reads the answer is in.
 async fn decide(
     request: &mut Request<()>,
     visitor: &Visitor,
@@ -179,21 +183,28 @@ async fn decide(
     let taken = allowance.connect(visitor.client(request, site), is_counted);
     taken.map_err(|too_much| Box::new(answer::too_much(&too_much)))?;
     request.extensions_mut().insert(allowance);
-    let request = &*request;
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
         let config = found.place.line.clone();
-        return Ok(match Box::pin(hosting::arrive(request, found, visitor, site)).await? {
+        let (arrival, identity) = Box::pin(hosting::arrive(request, found, visitor, site)).await?;
+        let owner = Owner { identity, route: Some(found.place.name().clone()) };
+        return Ok(match arrival {
             Arrival::Guest(arrived) => {
                 let (guest, response, negotiated) = *arrived;
                 let response = http1::encode_response(&response);
-                Decision { guest: Guest::Hosted(guest), response, negotiated, config }
+                Decision { guest: Guest::Hosted(guest), response, negotiated, config, owner }
+            }
+            Arrival::Call(call) => {
+                let (response, negotiated) = (Vec::new(), Negotiated::default());
+                Decision { guest: Guest::App(call), response, negotiated, config, owner }
             }
             Arrival::Tunnel(mut tunnel) => {
                 let response = std::mem::take(&mut tunnel.response);
-                Decision { guest: Guest::Tunnel(tunnel), response, negotiated: Negotiated::default(), config }
+                let negotiated = Negotiated::default();
+                Decision { guest: Guest::Tunnel(tunnel), response, negotiated, config, owner }
             }
         });
     }
+    let request = &*request;
     let nothing = || Box::new(answer::not_found(request.uri().path(), site.routes.overview()));
     let read = || Offer::read(request).map_err(rejected);
     let (offer, acceptance) = match &endpoint {
@@ -239,5 +250,6 @@ async fn decide(
         (None, None, Guest::Session(_)) => site.realm.line.clone(),
         (None, None, _) => site.line.clone(),
     };
-    Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config })
+    let owner = Owner::default();
+    Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config, owner })
 }

@@ -7,6 +7,7 @@ use http::Request;
 
 use super::proxied;
 use crate::knock::Reach;
+use crate::rights::Identity;
 use crate::site::Site;
 use crate::tls::ClientCertificate;
 
@@ -26,6 +27,12 @@ impl Visitor {
 }
 
 impl Visitor {
+    /// Who it is by its certificate: the SHA-256 of that, `AB:CD:…`.
+    pub(crate) fn certified(&self) -> Identity {
+        let fingerprint = self.certificate.as_ref().map(|certificate| certificate.fingerprint().to_string());
+        fingerprint.map_or(Identity::Anonymous, |name| Identity::User(name.into()))
+    }
+
     /// Where the client of this request is: behind as many proxies as are trusted.
     pub(super) fn client<B>(&self, request: &Request<B>, site: &Site) -> IpAddr {
         proxied::client_of(request.headers(), self.peer.ip(), &site.config.proxies.trusted)

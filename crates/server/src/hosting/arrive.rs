@@ -4,12 +4,15 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use openline::proto::handshake::{Acceptance, Negotiated, Offer, Rejection, Subprotocol};
 
+use super::app::Call;
+use super::entry;
 use super::guest::{Guest, Kind, Says};
 use super::place::{Found, Here};
 use super::proxy;
 use crate::edge::answer::{self, text};
 use crate::edge::visitor::Visitor;
 use crate::rates::Spending;
+use crate::rights::Identity;
 use crate::site::Site;
 
 /// What a refusal is.
@@ -21,33 +24,44 @@ pub(crate) enum Arrival {
     Guest(Box<(Guest, Response<()>, Negotiated)>),
     /// What is agreed on is between them and the server behind.
     Tunnel(Box<proxy::Tunnel>),
+    /// What becomes of it an application says.
+    Call(Box<Call>),
 }
 
-/// Lets somebody in.
+/// Lets somebody in, and says who it is.
 pub(crate) async fn arrive(
-    request: &Request<()>,
+    request: &mut Request<()>,
     found: &Found,
     visitor: &Visitor,
     site: &Site,
-) -> Result<Arrival, Refusal> {
+) -> Result<(Arrival, Identity), Refusal> {
     let place = &found.place;
     let rejected = |rejection: Rejection| Box::new(rejection.response().map(Bytes::from));
+    let identity = entry::admit(place, request, visitor, site)?;
+    let request = &*request;
     match &place.here {
         Here::Redirect(redirect) => return Err(Box::new(redirect.respond(request.uri(), found))),
         Here::Respond(respond) => return Err(Box::new(respond.respond())),
         Here::Files(_) => return Err(Box::new(answer::not_found(request.uri().path(), ""))),
         _ => {}
     }
-    let offer = Offer::read(request).map_err(rejected)?;
+    let offer = || Offer::read(request).map_err(rejected);
+    // What is no request for a WebSocket takes no place; an application says itself what it is.
+    let offer = if let Here::App(_) = &place.here { None } else { Some(offer()?) };
     let slot = place.slot().map_err(|()| {
         Box::new(answer::try_later(format!("{} holds as many lines as it may. Try again later.", place.path())))
     })?;
+    let offer = match (&place.here, offer) {
+        (Here::App(app), _) => return Ok((Arrival::Call(Box::new(Call::new(app, place, slot))), identity)),
+        (_, Some(offer)) => offer,
+        (_, None) => return Err(Box::new(text(StatusCode::NOT_FOUND, "There is no WebSocket here."))),
+    };
     if let Here::Proxy(pool) = &place.here
         && pool.is_tunnel
     {
         let mut tunnel = proxy::open_tunnel(request, pool, found, visitor, site).await?;
         tunnel.slot = slot;
-        return Ok(Arrival::Tunnel(Box::new(tunnel)));
+        return Ok((Arrival::Tunnel(Box::new(tunnel)), identity));
     }
     let listed = || offer.subprotocols().iter().find(|name| place.subprotocols.contains(name)).cloned();
     let mut headers = HeaderMap::new();
@@ -65,7 +79,7 @@ pub(crate) async fn arrive(
             headers = opened.headers;
             (Kind::Proxy(Box::new(opened.relay)), opened.subprotocol)
         }
-        Here::Channel(_) | Here::Files(_) | Here::Redirect(_) | Here::Respond(_) => {
+        Here::Channel(_) | Here::Files(_) | Here::Redirect(_) | Here::Respond(_) | Here::App(_) => {
             return Err(Box::new(text(StatusCode::NOT_FOUND, "There is no WebSocket here.")));
         }
     };
@@ -73,5 +87,5 @@ pub(crate) async fn arrive(
     let acceptance = Acceptance { subprotocol, headers, deflate: place.deflate.clone() };
     let (response, negotiated) = offer.accept(&acceptance).map_err(|error| rejected(error.into()))?;
     let says = Says(Spending::of(request).filter(Spending::is_limited).map(Box::new));
-    Ok(Arrival::Guest(Box::new((Guest { kind, slot, says }, response, negotiated))))
+    Ok((Arrival::Guest(Box::new((Guest { kind, slot, says }, response, negotiated))), identity))
 }

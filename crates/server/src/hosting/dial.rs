@@ -11,6 +11,7 @@ use http::{Response, StatusCode};
 use openline::ClientStream;
 use openline::proto::handshake::Host;
 use openline::tls::{ClientTls, Connector, TlsError};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -82,6 +83,11 @@ pub(super) struct Tls {
 
 impl Tls {
     pub(super) fn open(settings: &BackendTls) -> Result<Self, String> {
+        if let Some(name) = &settings.name
+            && ServerName::try_from(name.as_str()).is_err()
+        {
+            return Err(format!("backend_name: {name:?} is no name that a certificate could have"));
+        }
         let mut tls = ClientTls::new();
         if let Some(path) = &settings.ca {
             let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;

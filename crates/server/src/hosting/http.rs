@@ -6,23 +6,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Body, full};
 use super::place::{Found, Here};
-use super::proxy;
+use super::{entry, proxy};
 use crate::edge::answer;
 use crate::edge::visitor::Visitor;
 use crate::site::Site;
 
-/// Answers it.
-/// `gone`: the peer has hung up.
+/// Answers it. `gone`: the peer has hung up.
 pub(crate) async fn respond(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     found: Found,
     visitor: &Visitor,
     site: &Site,
     gone: CancellationToken,
 ) -> Response<Body> {
     let place = &found.place;
+    if let Err(refusal) = entry::admit(place, &mut request, visitor, site) {
+        return full(*refusal);
+    }
     let mut response = match &place.here {
         Here::Files(folder) => folder.respond(request.method(), request.headers(), request.uri(), &found).await,
+        Here::App(app) => app.respond(request).await,
         Here::Redirect(redirect) => full(redirect.respond(request.uri(), &found)),
         Here::Respond(respond) => full(respond.respond()),
         Here::Proxy(pool) => tokio::select! {

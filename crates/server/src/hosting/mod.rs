@@ -4,15 +4,18 @@
 //! Config::routes ─▶ Table ─▶ Place ─┬─▶ files, redirect, respond     plain HTTP
 //!                  (host, path)     ├─▶ proxy                        plain HTTP, and lines to another server
 //!                                   ├─▶ exec, tcp, echo              lines
+//!                                   ├─▶ app                          plain HTTP and lines, in Rust
 //!                                   └─▶ channel ─▶ doors
 //! ```
 //!
 //! A route is settings; a place is what they became: what it has to share, counted and limited, for as long as the
 //! server runs.
 
+mod app;
 mod arrive;
 pub(crate) mod body;
 mod dial;
+mod entry;
 mod exec;
 mod files;
 mod guest;
@@ -28,6 +31,8 @@ mod tcp;
 mod template;
 mod within;
 
+pub(crate) use self::app::Call;
+pub use self::app::{App, Leave};
 pub(crate) use self::arrive::{Arrival, arrive};
 pub use self::dial::{Address, BackendTls, InvalidAddress};
 pub(crate) use self::exec::Groups;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, HeaderName};
 use openline::deflate::Deflate;
-use openline::proto::handshake::Subprotocol;
+use openline::proto::handshake::{Host, Subprotocol};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::app::App;
 use super::exec::{Groups, Programs};
 use super::files::Folder;
 use super::proxy::{self, Pool};
@@ -18,12 +19,15 @@ use super::tcp::Tcp;
 use crate::config::Config;
 use crate::knock::Knock;
 use crate::rates::Level;
+use crate::rights::Who;
 
 /// A route as it runs.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// Its template, as it was written.
     path: Box<str>,
+    /// Behind its host's name, if it has one.
+    name: Arc<str>,
     /// As people know it, for the log.
     pub(super) shown: Box<str>,
     /// Its template in normal form.
@@ -31,6 +35,8 @@ pub(crate) struct Place {
     pub(super) here: Here,
     knock: Knock,
     is_public: bool,
+    /// Who may come in, where that is asked.
+    pub(super) allow: Option<Who>,
     pub(super) subprotocols: Vec<Subprotocol>,
     pub(crate) line: Arc<openline::Config>,
     pub(crate) deflate: Option<Deflate>,
@@ -53,6 +59,7 @@ pub(super) enum Here {
     Exec(Arc<Programs>),
     Tcp(Tcp),
     Proxy(Arc<Pool>),
+    App(App),
 }
 
 /// What places have from the server.
@@ -83,6 +90,11 @@ pub(crate) struct Found {
 impl Place {
     pub(super) fn open(route: &Route, template: &str, server: &Server<'_>) -> Result<Self, String> {
         let config = server.config;
+        if matches!(route.allow, Some(Who::Known | Who::Users(_))) && !knows_anybody(config) {
+            return Err("nobody has a name here, so nobody could come in: say which tokens are believed (in [auth]), give backends keys to \
+                        make tickets with (api.keys), or ask for client certificates (tls.client_ca)"
+                .to_owned());
+        }
         let host = route.host.as_ref().and_then(|own| config.hosts.iter().find(|host| host.name.name() == own.name()));
         let own = route.line.as_ref().or(host.and_then(|host| host.line.as_ref()));
         let mut line = own.map_or_else(|| server.line.clone(), |line| Arc::new(line.clone()));
@@ -98,6 +110,7 @@ impl Place {
                 line = Arc::new(proxy::relayed(&line));
                 Here::Proxy(Arc::new(pool))
             }
+            What::App(app) => Here::App(app.clone()),
             What::Tcp(tcp) => Here::Tcp(tcp.clone().checked()?),
         };
         let mut knock = config.knock.clone();
@@ -109,11 +122,13 @@ impl Place {
         }
         Ok(Self {
             path: route.path.as_str().into(),
+            name: format!("{}{}", route.host.as_ref().map_or("", Host::name), route.path).into(),
             shown: show(route).into(),
             template: template.into(),
             here,
             knock,
-            is_public: route.what.is_public(),
+            is_public: route.what.is_public() && route.allow.is_none(),
+            allow: route.allow.clone(),
             subprotocols: route.subprotocols.clone(),
             line,
             deflate: route
@@ -129,6 +144,11 @@ impl Place {
     /// Its template, as it was written.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What its lines are counted by.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// Who may knock here.
@@ -161,6 +181,11 @@ impl Place {
         Some(name)
     }
 
+    /// The field in which a server behind is told who came.
+    pub(super) fn user_header(&self) -> Option<&HeaderName> {
+        self.pool().map(|pool| &pool.user_header)
+    }
+
     /// The servers behind, if there are any.
     pub(super) fn pool(&self) -> Option<&Arc<Pool>> {
         match &self.here {
@@ -185,4 +210,11 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether there is any way for somebody to have a name.
+fn knows_anybody(config: &Config) -> bool {
+    let has_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let believes_tokens = !config.tokens.keys.is_empty() || config.tokens.jwks.is_some();
+    has_certificates || believes_tokens || !config.api_keys.is_empty()
 }

@@ -6,8 +6,9 @@ use http::HeaderMap;
 use openline::deflate::Deflate;
 use openline::proto::handshake::{Host, Origin, Subprotocol};
 
-use super::{Exec, Files, Proxy, Redirect, Respond, Tcp};
+use super::{App, Exec, Files, Proxy, Redirect, Respond, Tcp};
 use crate::rates::RateOverrides;
+use crate::rights::Who;
 
 /// Something at a path.
 ///
@@ -23,12 +24,15 @@ pub struct Route {
     pub host: Option<Host>,
     /// A path, of which segments may be templates: `/chat`, `/chat/{room}`, `/files/{*rest}`. Exact goes before template.
     ///
-    /// Of [`What::Files`] and [`What::Proxy`] it is the beginning: they have everything below it as well.
+    /// Of [`What::Files`], [`What::Proxy`] and [`What::App`] it is the beginning: they have everything below it as well.
     pub path: String,
     /// What is there.
     pub what: What,
     /// Pages that may use it. Default: as for the rest of the server.
     pub origins: Origins,
+    /// Who may come in; then whoever is behind is told who came. Default: nobody is asked, and whoever is answered at all may.
+    /// Not for [`What::Channel`], of which the rights are the namespace's.
+    pub allow: Option<Who>,
     /// Subprotocols to agree on, the first one that the client offers. Default none: none is agreed on, but that an echo
     /// takes the first one offered, a proxy leaves it to the other server, and `tcp` speaks its own.
     pub subprotocols: Vec<Subprotocol>,
@@ -52,6 +56,7 @@ impl Route {
             path: path.into(),
             what,
             origins: Origins::default(),
+            allow: None,
             subprotocols: Vec::new(),
             line: None,
             compression: Compression::default(),
@@ -81,17 +86,26 @@ pub enum What {
     Proxy(Box<Proxy>),
     /// A TCP service, or one at a Unix socket, whose bytes are carried in messages.
     Tcp(Tcp),
+    /// An application of this process, for plain HTTP and for lines.
+    App(App),
+}
+
+impl Route {
+    /// Whether a stranger would reach something that was not made for strangers.
+    pub(crate) fn is_open_backend(&self) -> bool {
+        self.what.is_backend() && matches!(self.allow, None | Some(Who::Anyone))
+    }
 }
 
 impl What {
-    /// Whether a stranger would reach something that was not made for strangers.
-    pub(crate) fn is_backend(&self) -> bool {
+    /// Whether it was not made for strangers.
+    fn is_backend(&self) -> bool {
         matches!(self, Self::Exec(_) | Self::Tcp(_) | Self::Proxy(_))
     }
 
     /// Whether it has everything below its path, too.
     pub(crate) fn is_tree(&self) -> bool {
-        matches!(self, Self::Files(_) | Self::Proxy(_))
+        matches!(self, Self::Files(_) | Self::Proxy(_) | Self::App(_))
     }
 
     /// Whether any page may use it by plain HTTP, as pages use pictures and scripts of each other: what is there is the
@@ -111,6 +125,7 @@ impl What {
             Self::Proxy(_) => "proxy",
             Self::Exec(_) => "exec",
             Self::Tcp(_) => "tcp",
+            Self::App(_) => "app",
         }
     }
 }
@@ -129,7 +144,7 @@ impl fmt::Display for What {
             Self::Exec(exec) => write!(f, "      {}", exec.program.display()),
             Self::Tcp(tcp) => write!(f, "       {tcp}"),
             Self::Redirect(redirect) => write!(f, "  {}", redirect.to()),
-            Self::Respond(_) | Self::Echo => Ok(()),
+            Self::Respond(_) | Self::Echo | Self::App(_) => Ok(()),
         }
     }
 }

@@ -17,7 +17,7 @@ use openline::proto::handshake::{Offer, Subprotocol};
 use openline::proto::{Close, CloseCode, Message};
 use openline::{ClientStream, Error, SendError, WebSocket};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::arrive::Refusal;
 use super::dial::{self, Address, BackendTls, Tls};
@@ -158,13 +158,21 @@ impl Bridge {
     ) -> Result<(), Error> {
         // What the service has not taken yet; until it has, no more is read from the client.
         let mut pending = Bytes::new();
+        // Whether TLS may hold some of it back, and until when the service has to take something.
+        let mut is_held_back = false;
+        let mut deadline = Instant::now();
         let mut has_ended = false;
         loop {
             tokio::select! {
                 message = socket.recv(), if pending.is_empty() => match message? {
                     Some(message) if !says.allows(message.as_bytes().len(), socket) => return drain(socket).await,
                     Some(message) => match self.unwrap(message) {
-                        Ok(bytes) => pending = bytes,
+                        Ok(bytes) => {
+                            pending = bytes;
+                            if !is_held_back {
+                                deadline = Instant::now() + self.patience;
+                            }
+                        }
                         Err(reason) => return socket.close(CloseCode::INVALID, reason).await.map(drop),
                     },
                     None => return self.hang_up().await,
@@ -185,17 +193,19 @@ impl Bridge {
                         return broke(socket, BROKE).await;
                     }
                 },
-                written = timeout(self.patience, self.writing.write(&pending)), if !pending.is_empty() => match written {
-                    Ok(Ok(bytes @ 1..)) => {
+                // Beside reading: a service that waits to be read takes nothing.
+                put = timeout_at(deadline, put(&mut self.writing, &pending)), if is_held_back || !pending.is_empty() => match put {
+                    Ok(Ok(Put::Wrote(bytes @ 1..))) => {
                         pending.advance(bytes);
-                        if pending.is_empty() {
-                            // TLS may hold some of it back.
-                            let _ = self.writing.flush().await;
-                        }
+                        is_held_back = true;
+                        deadline = Instant::now() + self.patience;
                     }
+                    Ok(Ok(Put::Flushed)) => is_held_back = false,
                     // It listens no more, and may still have something to say.
-                    Ok(Ok(0)) => pending.clear(),
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !has_ended => pending.clear(),
+                    Ok(Ok(Put::Wrote(0))) => (pending, is_held_back) = (Bytes::new(), false),
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !has_ended => {
+                        (pending, is_held_back) = (Bytes::new(), false);
+                    }
                     Ok(Err(_)) if has_ended => return drain(socket).await,
                     Ok(_) => return broke(socket, BROKE).await,
                     Err(_) => return broke(socket, STALLED).await,
@@ -231,6 +241,21 @@ impl Bridge {
         };
         let _ = timeout(LAST_WORDS, farewell).await;
         Ok(())
+    }
+}
+
+/// What was done for the service.
+enum Put {
+    Wrote(usize),
+    /// TLS holds nothing back any more.
+    Flushed,
+}
+
+/// Writes some of what it has not taken yet, or flushes where it has taken all. Cancel-safe.
+async fn put(writing: &mut WriteHalf<ClientStream>, pending: &Bytes) -> io::Result<Put> {
+    match pending.is_empty() {
+        true => writing.flush().await.map(|()| Put::Flushed),
+        false => writing.write(pending).await.map(Put::Wrote),
     }
 }
 

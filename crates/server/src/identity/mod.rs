@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::keys::{KeyError, TokenAlgorithm, TokenKey, TokenSettings};
-pub(crate) use self::request::Carried;
+pub(crate) use self::request::{BEARER, Carried};
 pub(crate) use self::ticket::Tickets;
 pub(crate) use self::token::{TokenError, Tokens};
 use crate::hooks::Granted;

@@ -5,7 +5,7 @@
 //! | `?ticket=` | browsers: once, and within 30 s of its making |
 //! | `Authorization: Bearer` | programs |
 //! | `Sec-WebSocket-Protocol: openline.bearer.TOKEN` | browsers' WebSockets; never echoed |
-//! | a cookie, where one is named | pages of an origin that is let in: without Origin it is refused |
+//! | a cookie, where one is named | pages of an origin that is let in: without Origin, or Sec-Fetch-Site, it is refused |
 //!
 //! (The fifth, a token in the first message, is of the session's protocol.)
 
@@ -19,7 +19,7 @@ use super::{Admission, Tickets};
 use crate::edge::answer::text;
 
 /// What stands before a token among the subprotocols.
-const BEARER: &str = "openline.bearer.";
+pub(crate) const BEARER: &str = "openline.bearer.";
 
 /// What a request carries.
 #[derive(Default)]
@@ -66,9 +66,9 @@ impl Carried {
             return Ok(Self::Token(token.to_owned()));
         }
         let Some(token) = cookie.and_then(|name| of_cookie(headers, name)) else { return Ok(Self::Nothing) };
-        // A browser adds cookies to whatever any page asks for. Which page it was, only Origin says; and whether that one
-        // may was judged before.
-        if !headers.contains_key(ORIGIN) {
+        // A browser adds cookies to whatever any page asks for. Which page it was, only Origin says; or Sec-Fetch-Site, for what a page
+        // gets from its own server. Whether that one may was judged before.
+        if !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-site") {
             let why = "A request that is known by its cookie must say which page it is of: it has no Origin.";
             return Err(Box::new(text(StatusCode::FORBIDDEN, why)));
         }
@@ -120,6 +120,7 @@ mod tests {
         assert_eq!(carried(&[("sec-websocket-protocol", offered)], "/"), Ok("a.b.c".into()));
         let cookie = ("cookie", "a=1; session=x.y.z");
         assert_eq!(carried(&[cookie, ("origin", "https://a.example")], "/"), Ok("x.y.z".into()));
+        assert_eq!(carried(&[cookie, ("sec-fetch-site", "same-origin")], "/"), Ok("x.y.z".into()));
         assert_eq!(carried(&[cookie], "/"), Err(403));
         assert_eq!(carried(&[], "/?a=b&ticket=00"), Err(401));
     }

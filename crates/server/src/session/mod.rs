@@ -42,6 +42,7 @@ use crate::doors::cors::{self, Cross};
 use crate::doors::{Body, Channels, full};
 use crate::hooks::{HookSettings, Hooks};
 use crate::identity::{Tickets, TokenSettings, Tokens};
+use crate::lines::Lines;
 use crate::outbound::Outbound;
 use crate::site::Site;
 
@@ -75,6 +76,8 @@ pub(crate) async fn respond(
 pub(crate) struct Realm {
     pub(crate) settings: SessionSettings,
     pub(crate) sessions: Sessions,
+    /// Every line of the server, those of sessions among them.
+    pub(crate) lines: Arc<Lines>,
     pub(crate) tokens: Tokens,
     pub(crate) tickets: Tickets,
     pub(crate) hooks: Hooks,
@@ -96,6 +99,7 @@ impl Realm {
         Ok(Arc::new(Self {
             settings,
             sessions: Sessions::new(),
+            lines: Lines::new(),
             tickets: Tickets::default(),
             began: tokio::time::Instant::now().into_std(),
             tokens: Tokens::new(tokens, outbound.clone()),

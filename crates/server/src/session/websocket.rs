@@ -132,13 +132,13 @@ fn close(disconnect: &Disconnect) -> Close {
 }
 
 /// The numbers of disconnects are those of Close frames that are free for applications and libraries (§7.4.2).
-fn code(code: u16) -> CloseCode {
+pub(crate) fn code(code: u16) -> CloseCode {
     CloseCode::try_from(code).unwrap_or(CloseCode::POLICY)
 }
 
 /// What a session is told when the server ends.
 pub(crate) fn goodbye() -> Goodbye {
-    Goodbye { code: code(Disconnect::SHUTDOWN.code), reason: "shutdown" }
+    Goodbye { code: code(Disconnect::SHUTDOWN.code), reason: "shutdown".into() }
 }
 
 /// To the end of the closing handshake, when there is nothing more to say.

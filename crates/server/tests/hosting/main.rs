@@ -1,9 +1,12 @@
 //! Routes, and what is at them, as clients meet them.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod app;
+mod entry;
 #[cfg(unix)]
 mod exec;
 mod files;
+mod kinds;
 mod proxy;
 mod registry;
 mod routes;

@@ -1,10 +1,11 @@
 //! `proxy`: other servers behind this one, well and unwell.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use openline::deflate::Deflate;
 use openline::{Client, Close, CloseCode, Config as LineConfig, ConnectError, Listener, Message};
-use openline_server::hosting::{Health, HostHeader, Proxy, Redirect, Respond, Route, Upstream, What};
+use openline_server::hosting::{Health, HostHeader, Proxy, Redirect, Respond, Route, Tcp, Upstream, What};
 use openline_server::{Config, Order, Proxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,7 +58,7 @@ async fn echo_behind(change: impl FnOnce(&mut Proxy)) -> (Running, Running) {
 }
 
 /// A server with these routes that takes us for its proxy.
-async fn behind_us(routes: Vec<Route>) -> Running {
+pub(crate) async fn behind_us(routes: Vec<Route>) -> Running {
     let proxies = Proxies { trusted: vec!["127.0.0.1".parse().unwrap()], protocol: false };
     let hosts = ["127.0.0.1", "localhost"].map(|name| openline::handshake::Host::parse(name).unwrap()).into();
     let knock = openline_server::knock::Knock { hosts, ..Default::default() };
@@ -310,6 +311,16 @@ async fn a_tunnel_passes_bytes_and_only_after_a_checked_101() {
     let closed = socket.close(CloseCode::try_from(4001).unwrap(), "own").await.unwrap();
     assert_eq!(closed.code(), 4001);
     assert_eq!(refusal(&server, "/none").await.0, 404);
+    // A refusal has its body, in however many pieces it comes.
+    let login = Behind::new().await;
+    let asks = host_one("/", proxied(Proxy { tunnel: true, ..login.proxy() })).await;
+    let (refused, ()) = tokio::join!(refusal(&asks, "/"), async {
+        let mut stream = login.accept().await;
+        head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\nlog").await.unwrap();
+        stream.write_all(b" in and more").await.unwrap();
+    });
+    assert_eq!(refused, (401, "log in".to_owned()));
     for wrong in [
         &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -394,6 +405,44 @@ async fn servers_that_answer_wrongly_have_their_status() {
     let server = host_one("/", proxied(behind.proxy())).await;
     drop(behind);
     assert_eq!((refusal(&server, "/").await.0, get(&server, "/", "").await.status), (502, 502));
+}
+
+/// Where connections are neither taken nor refused: as many wait as may.
+async fn unanswered() -> (SocketAddr, socket2::Socket, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+    }
+    (address, socket, waiting)
+}
+
+#[tokio::test]
+async fn who_does_not_take_a_connection_in_time_is_504() {
+    let (address, _socket, _waiting) = unanswered().await;
+    let limit = Duration::from_millis(300);
+    let proxy = |tunnel| {
+        let upstream = format!("http://{address}").parse().unwrap();
+        proxied(Proxy { connect_timeout: limit, tunnel, ..Proxy::to(upstream) })
+    };
+    let tcp = Tcp::to(address.to_string().parse().unwrap()).connect_timeout(limit);
+    let server = host(vec![
+        Route::new("/proxy", proxy(false)),
+        Route::new("/tunnel", proxy(true)),
+        Route::new("/tcp", What::Tcp(tcp)),
+        Route::new("/echo", What::Echo),
+    ])
+    .await;
+    for path in ["/proxy", "/tunnel", "/tcp"] {
+        assert_eq!(refusal(&server, path).await.0, 504, "{path}");
+    }
+    assert_eq!(get(&server, "/proxy", "").await.status, 504);
+    let mut others = open(&server, "/echo", &[]).await;
+    others.send("hi").await.unwrap();
+    hears(&mut others, "hi").await;
 }
 
 #[tokio::test]

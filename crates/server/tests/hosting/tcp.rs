@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use openline::tls::{Acceptor, Identity, ServerTls};
 use openline::{Client, CloseCode, ConnectError, Message};
-use openline_server::hosting::{Address, Route, Tcp, What};
+use openline_server::hosting::{Address, BackendTls, Route, Tcp, What};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -143,6 +144,62 @@ async fn a_unix_socket_is_a_service_too() {
     let (mut service, _) = listener.accept().await.unwrap();
     service.write_all(b"hi").await.unwrap();
     assert_eq!(hear(&mut client).await, Some(Message::Binary(b"hi".to_vec().into())));
+}
+
+#[tokio::test]
+async fn a_service_may_speak_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = crate::files::Folder::new("tcp-tls");
+    folder.put("ca.pem", &made.cert.pem());
+    let (ca, name) = (Some(folder.0.join("ca.pem")), Some("localhost".to_owned()));
+    let identity = Identity::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let acceptor = Acceptor::new(&ServerTls::new(identity)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = || Tcp::to(listener.local_addr().unwrap().to_string().parse().unwrap());
+    let trusting = BackendTls { ca, name, ..BackendTls::default() };
+    let server = crate::host(vec![
+        Route::new("/tls", What::Tcp(to().tls(trusting))),
+        Route::new("/nobody", What::Tcp(to().tls(BackendTls::default()))),
+        Route::new("/plain", What::Tcp(to())),
+    ])
+    .await;
+    let serving = async {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept_tcp(stream).await?;
+                // It says more than fits anywhere, and hears nothing before that is read.
+                stream.write_all(&vec![7; 4 << 20]).await.ok();
+                let mut said = vec![0; 1 << 20];
+                stream.read_exact(&mut said).await.ok();
+                stream.write_all(b"heard").await.ok();
+                stream.shutdown().await.ok();
+                Ok::<_, openline::tls::TlsError>(())
+            });
+        }
+    };
+    let asking = async {
+        // A certificate that nobody vouches for.
+        assert_eq!(refusal(&server, "/nobody").await.0, 502);
+        let (mut sender, mut client) = open(&server, "/tls", &["binary"]).await.split();
+        let sending = tokio::spawn(async move { sender.send(vec![9; 1 << 20]).await.map(|()| sender) });
+        let mut heard = Vec::new();
+        while let Some(message) = timeout(PATIENCE, client.recv()).await.expect("something comes").unwrap() {
+            heard.extend_from_slice(message.as_bytes());
+        }
+        assert!(heard.len() == (4 << 20) + 5 && heard.ends_with(b"heard"), "{}", heard.len());
+        drop(sending.await);
+        // Without TLS to it, a service that speaks TLS says nothing that anybody could read.
+        let mut client = open(&server, "/plain", &[]).await;
+        client.send("hello").await.unwrap();
+        while hear(&mut client).await.is_some() {}
+        assert!(matches!(client.closed().unwrap().code(), 1000 | 1014));
+    };
+    tokio::select! {
+        () = serving => {}
+        () = asking => {}
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ pub(crate) struct Auth {
     /// Believe only tokens of this issuer (`iss`).
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
-    /// A cookie that may hold a token. It counts only with an Origin that is let in: without one the request is refused.
+    /// A cookie that may hold a token. It counts only with an Origin that is let in, or where the browser says that a page asks its own
+    /// server (Sec-Fetch-Site): without either the request is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookie: Option<String>,
 }

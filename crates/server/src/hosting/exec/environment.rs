@@ -7,6 +7,7 @@ use openline::proto::handshake::Host;
 use crate::edge::visitor::{ClientAddress, Visitor};
 use crate::hosting::place::Found;
 use crate::hosting::template;
+use crate::rights::Identity;
 use crate::site::Site;
 
 const SOFTWARE: &str = concat!("openline/", env!("CARGO_PKG_VERSION"));
@@ -23,6 +24,12 @@ pub(super) fn of(request: &Request<()>, found: &Found, visitor: &Visitor, site: 
     let path = crate::edge::path::normalise(uri.path());
     let info = path.strip_prefix(own).unwrap_or_default();
     let info = percent_encoding::percent_decode_str(info).decode_utf8_lossy();
+    let identity = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+    let how = match &identity {
+        Identity::Anonymous => "",
+        known if *known == visitor.certified() => "Certificate",
+        Identity::User(_) => "Bearer",
+    };
     let mut variables = vec![
         ("GATEWAY_INTERFACE", "CGI/1.1"),
         ("SERVER_SOFTWARE", SOFTWARE),
@@ -40,12 +47,12 @@ pub(super) fn of(request: &Request<()>, found: &Found, visitor: &Visitor, site: 
         ("HTTPS", if is_tls { "on" } else { "" }),
         ("UNIQUE_ID", &unique()),
         // Known to CGI, and empty here: a program need not ask whether they are set.
-        ("AUTH_TYPE", ""),
+        ("AUTH_TYPE", how),
         ("CONTENT_LENGTH", ""),
         ("CONTENT_TYPE", ""),
         ("PATH_TRANSLATED", ""),
         ("REMOTE_IDENT", ""),
-        ("REMOTE_USER", ""),
+        ("REMOTE_USER", identity.user().unwrap_or_default()),
     ]
     .into_iter()
     // RFC 3875 §4.1: "HTTPS" is set where it is on, and nowhere else.

@@ -39,6 +39,8 @@ pub(super) struct Asker {
     pub(super) host: Option<HeaderValue>,
     /// The client, behind the proxies that are trusted.
     pub(super) client: IpAddr,
+    /// Where that is asked, the field that says who it is, and the name, if there is one.
+    pub(super) user: Option<(HeaderName, Option<HeaderValue>)>,
 }
 
 /// Tells the other server who asks: what we know in the place of what the client says, or behind what a trusted proxy says.
@@ -75,6 +77,10 @@ pub(super) fn introduce(headers: &mut HeaderMap, asker: &Asker) {
     }
     if let Ok(client) = HeaderValue::try_from(asker.client.to_string()) {
         headers.insert("x-real-ip", client);
+    }
+    if let Some((field, Some(name))) = &asker.user {
+        // What the client said in it was dropped when it came in.
+        headers.insert(field, name.clone());
     }
     // RFC 9110 §7.6.3: a gateway says that it was there.
     append(headers, VIA, "1.1 openline");
@@ -170,6 +176,7 @@ mod tests {
             is_tls: true,
             host: Some(HeaderValue::from_static("app.example:8443")),
             client: if is_trusted { [192, 0, 2, 1].into() } else { [10, 0, 0, 1].into() },
+            user: Some((HeaderName::from_static("x-forwarded-user"), Some(HeaderValue::from_static("ann")))),
         };
         let said = [
             ("x-forwarded-for", "192.0.2.1"),
@@ -185,7 +192,10 @@ mod tests {
         assert_eq!(alone["x-forwarded-host"], "app.example:8443");
         assert_eq!(alone["forwarded"], "for=10.0.0.1;proto=https;host=\"app.example:8443\"");
         assert_eq!(alone["x-real-ip"], "10.0.0.1");
-        assert_eq!(alone["via"], "1.1 openline");
+        assert_eq!(
+            (&alone["via"], &alone["x-forwarded-user"]),
+            (&"1.1 openline".parse().unwrap(), &"ann".parse().unwrap())
+        );
         assert!(!alone.contains_key("x-forwarded-port"));
         let mut behind = headers(&said);
         introduce(&mut behind, &asker(true));

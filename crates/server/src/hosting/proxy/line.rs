@@ -33,7 +33,7 @@ pub(in crate::hosting) async fn connect(
     visitor: &Visitor,
     site: &Site,
 ) -> Result<Opened, Refusal> {
-    let asker = asker(request, visitor, site);
+    let asker = asker(request, pool, visitor, site);
     let own = &found.place.subprotocols;
     let mut client =
         Client::new().config(pool.line.clone()).deflate(pool.compression.clone()).timeout(pool.response_timeout);
@@ -46,34 +46,20 @@ pub(in crate::hosting) async fn connect(
             client = client.header(name.as_str(), value);
         }
     }
-    let mut tried = Vec::new();
-    let mut last = None;
-    while let Some(taken) = pool.take(&tried) {
-        let member = taken.0.clone();
-        let stream = match member.connector.connect().await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(route = %found.place.shown, upstream = %member.upstream, %error, "cannot reach the server behind");
-                member.pause();
-                last = Some(Box::new(error.response()));
-                tried.push(member);
-                continue;
-            }
-        };
-        let host = host(pool, &member.upstream, asker.host.as_ref());
-        let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        // TLS, if there is any, is below already.
-        let url = format!("ws://{host}{}", path_at(&member.upstream, request.uri(), found));
-        return match client.connect_with(stream, &url).await {
-            Ok((socket, response)) => Ok(Opened {
-                subprotocol: socket.subprotocol().and_then(|name| Subprotocol::new(name).ok()),
-                headers: fields::of_upgrade(response.headers()),
-                relay: Relay::new(socket, pool.clone(), taken),
-            }),
-            Err(error) => Err(Box::new(refusal(found, &member, error))),
-        };
+    let (taken, stream) = pool.reach(found).await?;
+    let member = taken.0.clone();
+    let host = host(pool, &member.upstream, asker.host.as_ref());
+    let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    // TLS, if there is any, is below already.
+    let url = format!("ws://{host}{}", path_at(&member.upstream, request.uri(), found));
+    match client.connect_with(stream, &url).await {
+        Ok((socket, response)) => Ok(Opened {
+            subprotocol: socket.subprotocol().and_then(|name| Subprotocol::new(name).ok()),
+            headers: fields::of_upgrade(response.headers()),
+            relay: Relay::new(socket, pool.clone(), taken),
+        }),
+        Err(error) => Err(Box::new(refusal(found, &member, error))),
     }
-    Err(last.unwrap_or_else(|| Box::new(text(StatusCode::BAD_GATEWAY, "There is nothing behind this address."))))
 }
 
 fn refusal(found: &Found, member: &Member, error: ConnectError) -> Response<Bytes> {

@@ -23,12 +23,14 @@ mod fields;
 mod line;
 mod plain;
 mod pool;
+mod reach;
 mod relay;
 mod tunnel;
 mod upstream;
 
 use std::time::Duration;
 
+use http::HeaderName;
 use openline::deflate::Deflate;
 
 pub(super) use self::line::connect;
@@ -47,6 +49,9 @@ pub struct Proxy {
     pub upstreams: Vec<Upstream>,
     /// What they are told that the client asked for. Default: what it did ask for.
     pub host: HostHeader,
+    /// The field in which they are told who came, where the route asks for that ([`Route::allow`](super::Route::allow)). Names are
+    /// percent-encoded but for visible ASCII. Default `X-Forwarded-User`.
+    pub user_header: HeaderName,
     /// TLS to those with `https` and `wss`.
     pub tls: BackendTls,
     /// Whether they are well is asked this often; who is not gets nothing. Default: nobody asks, and who cannot be reached gets
@@ -97,6 +102,7 @@ impl Proxy {
         Self {
             upstreams,
             host: HostHeader::default(),
+            user_header: HeaderName::from_static("x-forwarded-user"),
             tls: BackendTls::default(),
             health: None,
             connect_timeout: Duration::from_secs(5),

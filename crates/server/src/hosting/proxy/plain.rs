@@ -20,7 +20,8 @@ use crate::edge::visitor::{ClientAddress, Visitor};
 use crate::hosting::body::{Body, boxed, full};
 use crate::hosting::dial::DialError;
 use crate::hosting::place::Found;
-use crate::hosting::template;
+use crate::hosting::{entry, template};
+use crate::rights::Identity;
 use crate::site::Site;
 
 /// Answers it with what the other server says.
@@ -38,7 +39,7 @@ pub(in crate::hosting) async fn respond(
     if length.is_some_and(|length| length > pool.max_body_bytes) {
         return full(too_big(pool));
     }
-    let asker = asker(&request, visitor, site);
+    let asker = asker(&request, pool, visitor, site);
     let (mut head, body) = request.into_parts();
     fields::of_request(&mut head.headers, &asker);
     let body = Upload::new(body, pool.max_body_bytes);
@@ -91,14 +92,16 @@ pub(in crate::hosting) async fn respond(
     full(last.unwrap_or_else(|| text(StatusCode::BAD_GATEWAY, "There is nothing behind this address.")))
 }
 
-pub(super) fn asker<B>(request: &Request<B>, visitor: &Visitor, site: &Site) -> Asker {
+pub(super) fn asker<B>(request: &Request<B>, pool: &Pool, visitor: &Visitor, site: &Site) -> Asker {
     let peer = visitor.peer.ip().to_canonical();
+    let identity = request.extensions().get::<Identity>();
     Asker {
         peer,
         is_trusted: site.config.proxies.trust(visitor.peer.ip()),
         is_tls: site.tls.is_some(),
         host: request.headers().get(HOST).cloned(),
         client: request.extensions().get::<ClientAddress>().map_or(peer, |client| client.0),
+        user: identity.map(|identity| (pool.user_header.clone(), identity.user().and_then(entry::written))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderName, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -34,6 +34,7 @@ const MAX_IDLE: usize = 64;
 pub(in crate::hosting) struct Pool {
     members: Vec<Arc<Member>>,
     pub(super) host: HostHeader,
+    pub(in crate::hosting) user_header: HeaderName,
     pub(super) response_timeout: Duration,
     pub(super) max_body_bytes: u64,
     pub(super) compression: Option<Deflate>,
@@ -89,6 +90,7 @@ impl Pool {
         Ok(Self {
             members: proxy.upstreams.iter().map(member).collect(),
             host: proxy.host.clone(),
+            user_header: proxy.user_header.clone(),
             response_timeout: proxy.response_timeout,
             max_body_bytes: proxy.max_body_bytes,
             compression: proxy.compression.clone(),

@@ -1,18 +1,22 @@
 //! A WebSocket passed on as bytes: what the two ends agree on is theirs, and nobody here looks at it.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use openline::http1::{HeadLimits, ResponseReader, encode_request};
 use openline::proto::handshake::accept_key;
 use openline::{ClientStream, http1};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::fields::{introduce, strip_hop_by_hop};
 use super::plain::{asker, host, path_at, refuse};
@@ -32,6 +36,7 @@ pub(crate) struct Tunnel {
     rest: Bytes,
     /// The 101, for the client.
     pub(crate) response: Vec<u8>,
+    idle_timeout: Option<Duration>,
     pub(in crate::hosting) slot: Option<OwnedSemaphorePermit>,
     _taken: Taken,
 }
@@ -44,58 +49,54 @@ pub(in crate::hosting) async fn open(
     visitor: &Visitor,
     site: &Site,
 ) -> Result<Tunnel, Refusal> {
-    let asker = asker(request, visitor, site);
-    let mut tried = Vec::new();
-    let mut last = None;
-    while let Some(taken) = pool.take(&tried) {
-        let member = taken.0.clone();
-        let mut upstream = match member.connector.connect().await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(route = %found.place.shown, upstream = %member.upstream, %error, "cannot reach the server behind");
-                member.pause();
-                last = Some(Box::new(error.response()));
-                tried.push(member);
-                continue;
-            }
-        };
-        let mut asked = Request::new(());
-        *asked.headers_mut() = request.headers().clone();
-        let path = path_at(&member.upstream, request.uri(), found);
-        *asked.uri_mut() = path.parse().map_err(|_| Box::new(refuse(found, &member, &"the path is none")))?;
-        let headers = asked.headers_mut();
-        strip_hop_by_hop(headers);
-        introduce(headers, &asker);
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        if let Some(host) = host(pool, &member.upstream, asker.host.as_ref()) {
-            headers.insert(HOST, host);
-        }
-        let answered = timeout(pool.response_timeout, ask(&mut upstream, &asked)).await;
-        let (response, rest) = match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(Box::new(refuse(found, &member, &error))),
-            Err(_) => {
-                return Err(Box::new(text(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "What is behind this address does not answer.",
-                )));
-            }
-        };
-        let status = response.status().as_u16();
-        if status >= 300 {
-            let mut refusal = response.map(|()| rest);
-            strip_hop_by_hop(refusal.headers_mut());
-            refusal.headers_mut().remove(http::header::CONTENT_LENGTH);
-            return Err(Box::new(refusal));
-        }
-        if !is_upgrade(&response, request) {
-            return Err(Box::new(refuse(found, &member, &format_args!("{status} is no upgrade to WebSocket"))));
-        }
-        let response = with_route(response, found);
-        return Ok(Tunnel { upstream, rest, response, slot: None, _taken: taken });
+    let asker = asker(request, pool, visitor, site);
+    let (taken, mut upstream) = pool.reach(found).await?;
+    let member = &taken.0;
+    let mut asked = Request::new(());
+    *asked.headers_mut() = request.headers().clone();
+    let path = path_at(&member.upstream, request.uri(), found);
+    *asked.uri_mut() = path.parse().map_err(|_| Box::new(refuse(found, member, &"the path is none")))?;
+    let headers = asked.headers_mut();
+    strip_hop_by_hop(headers);
+    introduce(headers, &asker);
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Some(host) = host(pool, &member.upstream, asker.host.as_ref()) {
+        headers.insert(HOST, host);
     }
-    Err(last.unwrap_or_else(|| Box::new(text(StatusCode::BAD_GATEWAY, "There is nothing behind this address."))))
+    let (response, rest) = match timeout(pool.response_timeout, ask(&mut upstream, &asked)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(Box::new(refuse(found, member, &error))),
+        Err(_) => {
+            let why = "What is behind this address does not answer.";
+            return Err(Box::new(text(StatusCode::GATEWAY_TIMEOUT, why)));
+        }
+    };
+    let status = response.status().as_u16();
+    if status >= 300 {
+        let body = timeout(pool.response_timeout, body(&mut upstream, &response, rest)).await.unwrap_or_default();
+        let mut refusal = response.map(|()| body);
+        strip_hop_by_hop(refusal.headers_mut());
+        refusal.headers_mut().remove(CONTENT_LENGTH);
+        return Err(Box::new(refusal));
+    }
+    if !is_upgrade(&response, request) {
+        return Err(Box::new(refuse(found, member, &format_args!("{status} is no upgrade to WebSocket"))));
+    }
+    let response = with_route(response, found);
+    let idle_timeout = found.place.line.idle_timeout;
+    Ok(Tunnel { upstream, rest, response, idle_timeout, slot: None, _taken: taken })
+}
+
+/// A refusal's body, up to 16 KiB: as long as it says it is. One of another kind is left out.
+async fn body(stream: &mut ClientStream, response: &Response<()>, rest: Bytes) -> Bytes {
+    const MOST: usize = 16 << 10;
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(0).min(MOST);
+    let mut body = BytesMut::from(&rest[..rest.len().min(length)]);
+    while body.len() < length && matches!(stream.read_buf(&mut body).await, Ok(1..)) {}
+    body.truncate(length);
+    body.freeze()
 }
 
 /// Whether it is the answer to this key (RFC 6455 §4.1): bytes are passed on to nobody who did not say so.
@@ -140,26 +141,79 @@ async fn ask(stream: &mut ClientStream, request: &Request<()>) -> io::Result<(Re
 }
 
 impl Tunnel {
-    /// Passes bytes both ways until both ends have ended, or the server does.
+    /// Passes bytes both ways until both ends have ended, nothing passed for the route's `idle_timeout`, or the server ends.
     pub(crate) fn serve<S>(self, mut stream: S, leftover: Bytes, mut line: Line, peer: SocketAddr) -> crate::edge::Line
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Box::pin(async move {
-            let Self { mut upstream, rest, slot: _slot, _taken, .. } = self;
+            let Self { upstream, rest, idle_timeout, slot: _slot, _taken, .. } = self;
+            let last = Mutex::new(Instant::now());
+            let mut upstream = Noticed { stream: upstream, last: &last };
             let passing = async {
                 upstream.write_all(&leftover).await?;
+                upstream.flush().await?;
                 stream.write_all(&rest).await?;
+                stream.flush().await?;
                 copy_bidirectional(&mut stream, &mut upstream).await
             };
             tokio::select! {
                 biased;
                 _ = line.told_to_close() => tracing::debug!(%peer, "the tunnel is closed"),
+                () = idle(&last, idle_timeout) => tracing::debug!(%peer, "nothing passed through the tunnel"),
                 passed = passing => match passed {
                     Ok(_) => tracing::debug!(%peer, "the tunnel ended"),
                     Err(error) => tracing::debug!(%peer, %error, "the tunnel broke"),
                 },
             }
         })
+    }
+}
+
+/// Until nothing has passed for so long; for ever, if that is no matter.
+async fn idle(last: &Mutex<Instant>, limit: Option<Duration>) {
+    let Some(limit) = limit else { return pending().await };
+    loop {
+        let due = *last.lock().unwrap_or_else(PoisonError::into_inner) + limit;
+        if due <= Instant::now() {
+            return;
+        }
+        sleep_until(due).await;
+    }
+}
+
+/// A stream of which it is noticed when bytes passed. Whatever passes through a tunnel passes through one of its ends.
+struct Noticed<'a, S> {
+    stream: S,
+    last: &'a Mutex<Instant>,
+}
+
+impl<S> Noticed<'_, S> {
+    fn notice(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noticed<'_, S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+        self.notice();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noticed<'_, S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.notice();
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
