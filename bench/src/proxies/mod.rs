@@ -197,8 +197,13 @@ mod tests {
     use super::*;
     use crate::cell::{Kind, Over};
 
-    const CELL: Cell =
-        Cell { connections: 100, payload_bytes: 20, in_flight: 1, kind: Kind::Binary, over: Over::default() };
+    const CELL: Cell = Cell {
+        connections: 100,
+        payload_bytes: 20,
+        in_flight: 1,
+        kind: Kind::Binary,
+        over: Over { tls: false, deflate: false },
+    };
 
     #[test]
     fn costs_are_ratios_within_a_round_and_judged() {
