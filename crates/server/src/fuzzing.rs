@@ -1,10 +1,15 @@
-//! What fuzzing promises of the grammars that only the server has: each function takes any bytes, and panics if a promise is
+//! What fuzzing promises of what only the server has: each function takes any bytes, and panics if a promise is
 //! broken. For `fuzz/checks`, and nobody else.
+
+mod script;
+mod session;
 
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::config::load;
 use crate::doors::Target;
+
+pub use self::session::session;
 
 /// Any bytes as a request for channels: the first line is the URL, the second one the `Last-Event-ID`.
 ///

@@ -13,14 +13,14 @@ pub use connection::{client_connection, compressed_client, compressed_server, se
 pub use deflate::{extensions, inflate};
 pub use frames::frames;
 pub use opening::{opening_request, opening_response, uri};
-pub use openline_server::fuzzing::{channels, configuration};
+pub use openline_server::fuzzing::{channels, configuration, session};
 pub use split::any_split;
 
 /// A check, which panics when a promise is broken.
 pub type Check = fn(&[u8]);
 
 /// Every check, with the name of its fuzz target and of the folder in `fuzz/corpus`.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("frames", frames),
     ("server_connection", server_connection),
     ("client_connection", client_connection),
@@ -34,4 +34,5 @@ pub const CHECKS: [(&str, Check); 13] = [
     ("uri", uri),
     ("channels", channels),
     ("configuration", configuration),
+    ("session", session),
 ];

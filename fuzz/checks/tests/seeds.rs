@@ -22,7 +22,7 @@ fn the_seeds_are_in_the_corpus() {
 
 type Seeds = Vec<(&'static str, Vec<u8>)>;
 
-fn seeds() -> [(&'static str, Seeds); 13] {
+fn seeds() -> [(&'static str, Seeds); 14] {
     [
         ("frames", frames()),
         ("server_connection", scripts(masked)),
@@ -37,6 +37,7 @@ fn seeds() -> [(&'static str, Seeds); 13] {
         ("uri", literal(&URIS)),
         ("channels", literal(&CHANNELS)),
         ("configuration", literal(&CONFIGURATIONS)),
+        ("session", sessions()),
     ]
 }
 
@@ -271,3 +272,24 @@ const CONFIGURATIONS: [(&str, &[u8]); 6] = [
     ("broken", b"[server\nlisten = [\n\"\n= 5\na.b = 1\na = 2\n"),
     ("inherited", b"[channels]\nhistory.count = 3\n[namespaces.a]\nhistory = 5\n[namespaces.\"b c\"]\nallow = []\n"),
 ];
+
+/// What carries it and who decides; then commands (1, which, channel, flags), frames (0, length, bytes), sending (3), time (4, half
+/// seconds), answers of a backend (5, which; 6, length, bytes), orders (7, which, channel), publications (8, channel, length,
+/// bytes), and not reading (9).
+fn sessions() -> Seeds {
+    const CONNECT: [u8; 5] = [1, 0, 0, 0, 3];
+    const SUBSCRIBE: [u8; 5] = [1, 2, 0, 0, 3];
+    let life = |how: u8, parts: &[&[u8]]| [&[how][..], &parts.concat()].concat();
+    vec![
+        ("talks", life(6, &[&CONNECT, &SUBSCRIBE, b"\x08\0\x03[1]\x01\x05\0\x01\x03\x01\x07\0\x09\x03\x01\x06\0\0\x03"])),
+        ("protobuf", life(14, &[&CONNECT, &SUBSCRIBE, b"\x08\0\x02\xff\0\x01\x08\0\x05\x01\x0b\0\x05\x03"])),
+        ("raw", life(6, &[b"\0\x17{\"id\":1,\"connect\":{}}\n{}\x03\0\x02no\x03"])),
+        ("raw_protobuf", life(14, &[b"\0\x06\x04\x08\x01\x22\0\0\x03"])),
+        ("recovers", life(6, &[&CONNECT, b"\x08\0\x01a\x08\0\x01b\x01\x02\0\x08\x03\x08\0\x01c\x01\x04\0\0\x01\x02\0\x2a\x03"])),
+        ("expires", life(6, &[b"\x01\0\0\x04\x03\x01\x02\0\x06\x03\x04\x0f\x01\x0c\0\0\x03\x01\x09\0\x04\x03\x04\x40\x04\x40"])),
+        ("hooked", life(7, &[&CONNECT, b"\x05\x01\x01\x02\x01\0\x03\x05\0\x01\x05\x01\0\x03\x05\x02\x01\x08\0\0\x01\x0b\0\0\x03\x05\0\x05\0\x04\x3c\x05\x04"])),
+        ("lies", life(1, &[&CONNECT, b"\x06\x05{\"a\":\x05\x02\x05\x08\x05\x0b"])),
+        ("ordered", life(0, &[&CONNECT, b"\x07\x01\0\x08\0\x01x\x07\x02\0\x07\x03\0\x07\0\0\x07\xd1\0"])),
+        ("does_not_read", life(6, &[&CONNECT, &SUBSCRIBE, b"\x09\x08\0\x01a\x08\0\x01b\x01\x07\0\xff\x03\x04\x33\x09\x04\xff"])),
+    ]
+}
