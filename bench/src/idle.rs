@@ -22,11 +22,11 @@ use crate::{
     child::Running,
     connect,
     cores::Cores,
-    frame::{self, BINARY, CLOSE, PING, PONG, client_frame},
+    frame::{self, BINARY, CLOSE, PING, PONG, TEXT, client_frame},
     machine::Machine,
     open_files,
     progress::Progress,
-    servers::{self, Server},
+    servers::{self, SESSION, SESSION_PATH, Server},
     table::{markdown, thousands},
 };
 
@@ -224,8 +224,13 @@ impl Clients {
         Ok(Client::Library(Box::new(socket)))
     }
 
-    /// One message there and back.
+    /// One message there and back; of a session, its connecting and its one subscription.
     fn exchange(&self, client: &mut Client) -> Result<()> {
+        if let (Client::Plain(stream), SESSION_PATH) = (&mut *client, self.server.path) {
+            stream.write_all(&client_frame(TEXT, COMMANDS))?;
+            while !contains(&next_frame(stream)?.1, b"\"subscribe\":{") {}
+            return Ok(());
+        }
         let message = [0x5a; MESSAGE_BYTES];
         let is_reply = match client {
             Client::Plain(stream) => {
@@ -261,6 +266,10 @@ impl Clients {
             Ok(_) => bail!("a frame after a Close frame"),
         }
     }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// One WebSocket: at any moment only one of them has something to say.
@@ -325,6 +334,9 @@ impl Growth {
             (Measure::ResidentMemory, "openline serve, wss") => {
                 (SERVE_TLS_BYTES, "resident memory per idle wss line of `serve`")
             }
+            (Measure::ResidentMemory, SESSION) => {
+                (SESSION_BYTES, "resident memory per idle session with one subscription")
+            }
             _ => return None,
         };
         let most = self.after_handshake.max(self.after_message) as f64 / f64::from(connections);
@@ -342,6 +354,12 @@ const TARGET_BYTES: f64 = 1024.0;
 /// What the product promises for a line that waits, and for one over TLS.
 const SERVE_BYTES: f64 = 1536.0;
 const SERVE_TLS_BYTES: f64 = 12.0 * 1024.0;
+
+/// And for a session with one subscription, to a channel with presence.
+const SESSION_BYTES: f64 = 3.0 * 1024.0;
+
+/// What such a session says.
+const COMMANDS: &[u8] = b"{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"news\"}}";
 
 /// A message of the size that makes many servers keep a buffer.
 const MESSAGE_BYTES: usize = 1024;

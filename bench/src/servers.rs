@@ -201,7 +201,10 @@ impl Options {
             Some(server)
         };
         let all = [over("deflate", false, true), over("wss", true, false), over("wss, deflate", true, true)];
-        Ok(all.into_iter().flatten().collect())
+        let mut session = self.serve(SESSION, SESSION_PATH)?;
+        // Nor is a session pinged meanwhile.
+        session.command.splice(0..0, ["env".into(), "OPENLINE_CLIENT_PING_INTERVAL=10m".into()]);
+        Ok(all.into_iter().flatten().chain([session]).collect())
     }
 
     /// The product, with room for every cell.
@@ -222,6 +225,12 @@ impl Options {
         Ok(server.compresses(&[]).secures([file("--tls-cert", chain), file("--tls-key", key)].concat()))
     }
 }
+
+/// What the tables call a session of the Centrifuge protocol with one subscription.
+pub(crate) const SESSION: &str = "openline serve, session";
+
+/// Where it is.
+pub(crate) const SESSION_PATH: &str = "/connection/websocket";
 
 /// What the tables call the product.
 const SERVE: &str = "openline serve";
