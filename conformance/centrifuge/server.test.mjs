@@ -8,6 +8,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as aMoment } from 'node:timers/promises';
 
 import WebSocket from 'ws';
 
@@ -297,7 +298,8 @@ describe('hooks', { timeout: 60_000 }, () => {
     // After a while one question shows that it is back, and all are asked again.
     decides.answer = answer;
     let refused = 0;
-    const ask = () => one.rpc('x', null).then(({ data }) => data, () => (refused += 1, other.publish('open:hers', 1).then(ask)));
+    const again = async () => (refused += 1, await other.publish('open:hers', 1), await aMoment(20), ask());
+    const ask = () => one.rpc('x', null).then(({ data }) => data, again);
     assert.deepEqual(await ask(), { answer: 42 });
     assert.ok(refused > 0 && decides.asked.length === asked + 1, `${refused} were refused, ${decides.asked.length - asked} asked`);
     assert.deepEqual((await one.rpc('x', null)).data, { answer: 42 });
@@ -312,7 +314,7 @@ describe('hooks', { timeout: 60_000 }, () => {
       decides.asked.length = 0;
       for (const n of [1, 2, 3]) await one.send({ n });
       const sent = () => decides.asked.filter(({ path }) => path === '/send');
-      while (sent().length < 3) await one.rpc('x', null);
+      while (sent().length < 3) await Promise.all([one.rpc('x', null), aMoment(20)]);
       const arrived = sent().map(({ data, user }) => [data.n, user]);
       // Commands beside a stream may overtake each other.
       assert.deepEqual(transport === 'websocket' ? arrived : arrived.sort(), [[1, 'ann'], [2, 'ann'], [3, 'ann']]);
@@ -340,7 +342,7 @@ describe('hooks', { timeout: 60_000 }, () => {
     sub.on('subscribing', (context) => ended.push(context.code));
     await subscribed(sub);
     const asked = (path) => decides.asked.filter((question) => question.path === path && question.user === 'eve').length;
-    while (asked('/refresh') < 2 || asked('/sub_refresh') < 2) await one.rpc('x', null);
+    while (asked('/refresh') < 2 || asked('/sub_refresh') < 2) await Promise.all([one.rpc('x', null), aMoment(20)]);
     assert.deepEqual([away.length, ended], [1, [0]], 'nobody was sent away');
     decides.answer = ({ path }) => ({ result: path === '/sub_refresh' ? { expired: true } : { expire_at: soon(60) } });
     const over = event(sub, 'subscribing');
