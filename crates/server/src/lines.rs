@@ -59,7 +59,8 @@ struct Book {
 struct Entry {
     told: Option<Box<Goodbye>>,
     kind: Kind,
-    owner: Owner,
+    /// In a box, because most lines are nobody's.
+    owner: Option<Box<Owner>>,
     /// Who waits to be told.
     waker: Option<Waker>,
 }
@@ -83,18 +84,19 @@ impl Lines {
 
     /// Enters a line; it is struck out when the returned [`Line`] is dropped.
     pub(crate) fn open(self: &Arc<Self>, kind: Kind) -> Line {
-        self.open_for(kind, Owner::default())
+        self.open_for(kind, None)
     }
 
     /// The same for a line that is somebody's.
-    pub(crate) fn open_for(self: &Arc<Self>, kind: Kind, owner: Owner) -> Line {
+    pub(crate) fn open_for(self: &Arc<Self>, kind: Kind, owner: Option<Box<Owner>>) -> Line {
+        let Owner { identity, route } = owner.as_deref().cloned().unwrap_or_default();
         let mut book = self.book();
         let told = book.farewell.clone().map(Box::new);
-        let key = book.entries.insert(Entry { told, kind, owner: owner.clone(), waker: None });
-        if let Identity::User(name) = owner.identity {
+        let key = book.entries.insert(Entry { told, kind, owner, waker: None });
+        if let Identity::User(name) = identity {
             book.users.entry(name).or_default().insert(key);
         }
-        if let Some(route) = owner.route {
+        if let Some(route) = route {
             *book.routes.entry(route).or_default() += 1;
         }
         let (now, ever) = &mut book.counts[kind as usize];
@@ -247,7 +249,9 @@ impl Drop for Line {
         let mut book = self.lines.book();
         let entry = book.entries.remove(self.key);
         book.counts[entry.kind as usize].0 -= 1;
-        book.forget(&entry.owner, self.key);
+        if let Some(owner) = &entry.owner {
+            book.forget(owner, self.key);
+        }
         drop(book);
         self.lines.count.send_modify(|count| *count -= 1);
         drop(entry);
@@ -291,7 +295,9 @@ mod tests {
     async fn lines_are_counted_and_closed_by_whose_they_are() {
         let lines = Lines::new();
         let user = |name: &str| Identity::User(name.into());
-        let open = |identity, route: &str| lines.open_for(Kind::Hosted, Owner { identity, route: Some(route.into()) });
+        let open = |identity, route: &str| {
+            lines.open_for(Kind::Hosted, Some(Box::new(Owner { identity, route: Some(route.into()) })))
+        };
         let (mut one, mut two) = (open(user("ann"), "/a"), open(user("ann"), "/b"));
         let (mut bob, mut stranger) = (open(user("bob"), "/a"), open(Identity::Anonymous, "/a"));
         assert_eq!((lines.count_at("/a"), lines.count_at("/b"), lines.count_at("/c")), (3, 1, 0));

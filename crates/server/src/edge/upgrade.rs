@@ -167,7 +167,8 @@ struct Decision {
     response: Vec<u8>,
     negotiated: Negotiated,
     config: Arc<openline::Config>,
-    owner: Owner,
+    /// Of a line that is somebody's, or by a route.
+    owner: Option<Box<Owner>>,
 }
 
 /// Lets a guest in. It has its place before the handshake is answered: whoever reads the answer is in.
@@ -186,7 +187,7 @@ async fn decide(
     if let (Endpoint::Hosted, Some(found)) = (&endpoint, &found) {
         let config = found.place.line.clone();
         let (arrival, identity) = Box::pin(hosting::arrive(request, found, visitor, site)).await?;
-        let owner = Owner { identity, route: Some(found.place.name().clone()) };
+        let owner = Some(Box::new(Owner { identity, route: Some(found.place.name().clone()) }));
         return Ok(match arrival {
             Arrival::Guest(arrived) => {
                 let (guest, response, negotiated) = *arrived;
@@ -250,6 +251,5 @@ async fn decide(
         (None, None, Guest::Session(_)) => site.realm.line.clone(),
         (None, None, _) => site.line.clone(),
     };
-    let owner = Owner::default();
-    Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config, owner })
+    Ok(Decision { guest, response: http1::encode_response(&response), negotiated, config, owner: None })
 }

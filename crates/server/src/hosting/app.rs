@@ -147,7 +147,7 @@ impl Call {
         request: Request<()>,
         leftover: Bytes,
         stream: S,
-        owner: Owner,
+        owner: Option<Box<Owner>>,
         peer: SocketAddr,
         site: &Arc<Site>,
     ) -> io::Result<Option<crate::edge::Line>>
