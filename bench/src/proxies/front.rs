@@ -118,7 +118,7 @@ impl Front {
             }
             Front::Haproxy => {
                 let text = format!(
-                    "global\n  nbthread 1\n  maxconn 100000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+                    "global\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
                      timeout tunnel 1h\nfrontend in\n  bind 127.0.0.1:{port}\n  http-request set-path /\n  default_backend out\nbackend out\n  server one {behind}\n"
                 );
                 theirs("haproxy", vec!["-db".into(), "-q".into(), "-f".into(), file("haproxy.cfg", text)?])
