@@ -235,7 +235,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Public(address) => write!(
                 f,
-                "{address} can be reached from other machines, and the demo has no login: say who it is for, with --host NAME (all who \
+                "{address} can be reached from other machines, and nobody is asked who they are: say who it is for, with --host NAME (all who \
                  reach it by that name) or --allow-origin ORIGIN (pages of that origin), in a file server.hosts and \
                  server.allowed_origins, or listen on 127.0.0.1:{}",
                 address.port()
