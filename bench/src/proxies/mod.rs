@@ -36,8 +36,8 @@ pub(crate) struct Options {
     /// How many lines are opened through each proxy, and wait
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) connections: u32,
-    /// Only proxies with these names, as the tables show them; `openline serve` itself is always there
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// Only the proxy with this name, as the tables show it; may be repeated. `openline serve` itself is always there
+    #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,
     /// The profile to build with; figures are worth something with `release` alone
     #[arg(long, default_value = "release")]
