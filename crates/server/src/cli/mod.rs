@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::{self, Exit};
 
-/// A WebSocket server to try things on, and a client for the shell
+/// Live lines in front of any backend, and what to connect, measure and debug WebSockets with
 #[derive(Debug, Parser)]
 #[command(name = "openline", version, styles = STYLES, max_term_width = 100)]
 #[command(help_template = TEMPLATE, before_help = EXAMPLES, after_help = exit::HELP, arg_required_else_help = true)]
@@ -43,6 +43,7 @@ enum Command {
 const EXAMPLES: &str = "\
 Try this:
   openline serve                          a server, and a page to play with
+  openline serve ./public                 a folder; --proxy, --exec and --tcp put more beside it
   openline connect :8080/chat             type, and read; twice, and you can talk
   echo hi | openline connect :8080/test   in a pipe: prints \"hi\" and is done
   openline bench :8080/test               how fast is it?

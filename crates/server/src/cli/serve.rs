@@ -66,7 +66,7 @@ impl clap::Args for Args {
     }
 }
 
-/// Serve the demo, or what a configuration file says
+/// Serve files, applications, programs and channels; without any of them, a demo
 ///
 /// Without a file: a page at /, WebSockets at /test (echo), /chat and /increment, and channels at /c/NAME.
 #[derive(Debug, clap::Args)]
