@@ -18,6 +18,7 @@ use crate::{
     connect,
     cores::Cores,
     cpu::CpuClock,
+    load::Protocol,
     machine::Machine,
     open_files,
     progress::Progress,
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// A server on which everyone hears everyone else, run as `PATH ADDR --threads 1`; may be repeated
     #[arg(long, value_name = "PATH")]
     pub(crate) chat: Vec<PathBuf>,
+    /// Only servers with these names, as the table shows them
+    #[arg(long, value_name = "NAME", value_delimiter = ';')]
+    pub(crate) only: Vec<String>,
     /// The profile to build with
     #[arg(long, default_value = "release")]
     pub(crate) profile: String,
@@ -89,12 +93,16 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         profile: options.profile.clone(),
     };
     let mut servers = vec![
+        Server::raw("raw", &building.cargo().own("raw_fan_out")?),
         building.serve("openline /chat", "/chat")?,
         building.serve("openline channel", CHANNEL)?,
         building.serve(POSTED, CHANNEL)?,
     ];
     if !options.chat.is_empty() {
         servers.extend(building.websocket_servers()?);
+    }
+    if !options.only.is_empty() {
+        servers.retain(|server| options.only.contains(&server.name));
     }
     let machine = Machine::this(options.cores.allowed()?.len());
     open_files::allow(options.receivers + 1)?;
@@ -176,13 +184,14 @@ impl Room {
         let cell =
             Cell { connections: 1, payload_bytes: options.bytes, in_flight, kind: Kind::Binary, over: Over::default() };
         let is_posted = server.name == POSTED;
-        let wire = match is_posted {
-            true => Wire::posted(cell, &post_head(address, options.bytes)),
-            false => Wire::websocket(cell),
+        let wire = match server.protocol {
+            Protocol::Raw => Wire::raw(cell),
+            Protocol::WebSocket if is_posted => Wire::posted(cell, &post_head(address, options.bytes)),
+            Protocol::WebSocket => Wire::websocket(cell),
         };
         let poll = Poll::new()?;
         let connect = |id: usize, is_posted: bool| -> Result<TcpStream> {
-            let stream = match is_posted {
+            let stream = match is_posted || server.protocol == Protocol::Raw {
                 true => std::net::TcpStream::connect(address)?,
                 false => connect::open(address, server, id as u32)?,
             };
@@ -222,7 +231,8 @@ impl Room {
                 return Ok(());
             }
             ensure!(now - last < STALL_TIMEOUT, "no delivery for {STALL_TIMEOUT:?}");
-            match self.poll.poll(&mut self.events, Some(end - now)) {
+            // As the load of the echo, it never sleeps: whoever sends would pay for waking it, the more the slower it is.
+            match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 done => done?,
             }

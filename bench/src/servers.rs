@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// A floor: what is compressed for others it returns as it is.
-    fn raw(name: &str, program: &Path) -> Server {
+    pub(crate) fn raw(name: &str, program: &Path) -> Server {
         Server { protocol: Protocol::Raw, ..Server::new(name, program, ON_ANY_PORT) }.compresses(&[])
     }
 

@@ -1,7 +1,7 @@
 //! One channel: its sequence, its recent past, and who listens.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::position::{Epoch, Position};
 use crate::presence::{Member, PresenceStats};
 use crate::publication::Publication;
 use crate::recovery::{Gap, Window};
+use crate::run::Link;
 use crate::settings::Settings;
 
 /// The state of a channel. Whoever calls holds the lock of its shard.
@@ -22,6 +23,8 @@ pub(crate) struct Channel<E> {
     epoch: Epoch,
     top: u64,
     history: History<E>,
+    /// The newest publication, as long as it waits for somebody.
+    newest: Weak<Link<E>>,
     subscribers: Slab<Subscriber<E>>,
     /// Boxed: most channels never see an idempotency key.
     pub(crate) idempotency: Option<Box<Idempotency>>,
@@ -48,7 +51,7 @@ pub(crate) type Wakers = Vec<Waker>;
 impl<E> Channel<E> {
     pub(crate) fn new(epoch: Epoch, now: Instant) -> Self {
         let (history, subscribers) = (History::new(), Slab::new());
-        Self { epoch, top: 0, history, subscribers, idempotency: None, used: now }
+        Self { epoch, top: 0, history, newest: Weak::new(), subscribers, idempotency: None, used: now }
     }
 
     /// Appends to the sequence and puts the publication into every outbox. Returns its position and the number of those.
@@ -64,15 +67,16 @@ impl<E> Channel<E> {
         self.history.expire(&settings.history, now);
         self.history.push(publication.clone(), &settings.history);
         self.used = now;
-        let publisher = publication.publisher.as_deref().map(|publisher| &publisher.client);
+        let newest = Link::behind(self.newest.upgrade().as_ref(), publication);
+        self.newest = Arc::downgrade(&newest);
+        let publisher = newest.publication().publisher.as_deref().map(|publisher| &publisher.client);
         let mut deliveries = 0;
         for (_, subscriber) in &self.subscribers {
             let own = !subscriber.hears_itself
                 && subscriber.member.as_deref().is_some_and(|member| Some(&member.client) == publisher);
             if !own {
-                let publication = publication.clone();
-                let delivery = Delivery::Publication { tag: subscriber.tag, publication, skipped: 0 };
-                deliveries += usize::from(subscriber.outbox.put(delivery, settings.overflow, wakers));
+                let Subscriber { outbox, tag, .. } = subscriber;
+                deliveries += usize::from(outbox.publish(*tag, &newest, settings.overflow, wakers));
             }
         }
         (self.position(), deliveries)
@@ -105,7 +109,7 @@ impl<E> Channel<E> {
 
     fn tell(&self, delivery: impl Fn(u32) -> Delivery<E>, settings: &Settings, wakers: &mut Wakers) {
         for (_, subscriber) in self.subscribers.iter().filter(|(_, subscriber)| subscriber.hears_members) {
-            subscriber.outbox.put(delivery(subscriber.tag), settings.overflow, wakers);
+            subscriber.outbox.tell(delivery(subscriber.tag), settings.overflow, wakers);
         }
     }
 

@@ -37,6 +37,7 @@ mod position;
 mod presence;
 mod publication;
 mod recovery;
+mod run;
 mod settings;
 
 pub use counters::Stats;
@@ -49,4 +50,5 @@ pub use position::{Epoch, Position, PositionError};
 pub use presence::{Member, PresenceStats};
 pub use publication::{Draft, Format, Publication, Tags};
 pub use recovery::{Gap, Recovery, Window};
+pub use run::Run;
 pub use settings::{HistoryLimits, Namespaces, Overflow, Settings};

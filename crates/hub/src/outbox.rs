@@ -10,6 +10,7 @@ use crate::channel::Wakers;
 use crate::counters::Counters;
 use crate::presence::Member;
 use crate::publication::Publication;
+use crate::run::{Link, Run};
 use crate::settings::Overflow;
 
 /// What waits for one client, whatever number of channels it subscribed to.
@@ -63,7 +64,9 @@ struct State<E> {
     queue: VecDeque<Option<Queued<E>>>,
     /// The number of the first in `queue`.
     first: u64,
-    /// How many in `queue` are not replaced.
+    /// Behind all of `queue`, publications of one channel in a row: all that waits for most clients.
+    run: Option<Waiting<E>>,
+    /// How many in `queue` are not replaced, and in `run`.
     waiting: usize,
     bytes: usize,
     /// Where the newest publication with a key waits, by its subscription's tag. Only of subscriptions that conflate.
@@ -80,6 +83,14 @@ struct Queued<E> {
     may_drop: bool,
 }
 
+/// Publications of one subscription in a row.
+#[derive(Debug)]
+struct Waiting<E> {
+    tag: u32,
+    may_drop: bool,
+    run: Run<E>,
+}
+
 /// What an empty delivery counts for.
 const DELIVERY_BYTES: usize = 64;
 
@@ -87,11 +98,10 @@ impl<E> Delivery<E> {
     /// What it counts for. A publication is counted for everyone it waits for, although they share it: what may happen is
     /// bounded, not what does.
     fn cost(&self) -> usize {
-        DELIVERY_BYTES
-            + match self {
-                Self::Publication { publication, .. } => publication.data.len(),
-                Self::Joined { .. } | Self::Left { .. } => 0,
-            }
+        match self {
+            Self::Publication { publication, .. } => cost(publication),
+            Self::Joined { .. } | Self::Left { .. } => DELIVERY_BYTES,
+        }
     }
 
     fn tag(&self) -> u32 {
@@ -101,11 +111,16 @@ impl<E> Delivery<E> {
     }
 }
 
+fn cost<E>(publication: &Publication<E>) -> usize {
+    DELIVERY_BYTES + publication.data.len()
+}
+
 impl<E> Outbox<E> {
     pub(crate) fn new(max_bytes: usize, budget: Arc<Budget>, counters: Arc<Counters>) -> Self {
         let state = State {
             queue: VecDeque::new(),
             first: 0,
+            run: None,
             waiting: 0,
             bytes: 0,
             newest: HashMap::new(),
@@ -134,14 +149,36 @@ impl<E> Outbox<E> {
             state.remember(cx);
             return Poll::Pending;
         }
+        taken.reserve(state.waiting.min(max_bytes / DELIVERY_BYTES + 1));
         let before = state.bytes;
         while before - state.bytes < max_bytes
-            && let Some(queued) = state.pop()
+            && let Some(delivery) = state.pop()
         {
-            taken.push(queued.delivery);
+            taken.push(delivery);
         }
         self.budget.give(before - state.bytes);
         Poll::Ready(Ok(()))
+    }
+
+    /// The same for whoever can pass on many at once: where all that waits are publications of one subscription in a row, two or
+    /// more, it returns what that subscription is called and those of them that have about `max_bytes`.
+    ///
+    /// # Errors
+    /// [`TooSlow`], ever after.
+    pub fn poll_take_run(
+        &self,
+        cx: &mut Context<'_>,
+        max_bytes: usize,
+        taken: &mut Vec<Delivery<E>>,
+    ) -> Poll<Result<Option<(u32, Run<E>)>, TooSlow>> {
+        let mut state = self.lock();
+        let before = state.bytes;
+        let Some(run) = state.pop_many(max_bytes) else {
+            drop(state);
+            return self.poll_take(cx, max_bytes, taken).map_ok(|()| None);
+        };
+        self.budget.give(before - state.bytes);
+        Poll::Ready(Ok(Some(run)))
     }
 
     /// Ready once the client is given up, for whoever is busy with what it took.
@@ -163,24 +200,65 @@ impl<E> Outbox<E> {
     pub(crate) fn forget(&self, tag: u32) {
         let mut state = self.lock();
         let before = state.bytes;
-        state.retain(|delivery| delivery.tag() != tag);
-        state.skipped.retain(|(of, _)| *of != tag);
+        state.forget(tag);
         self.budget.give(before - state.bytes);
     }
 
-    /// Puts something in, and returns whether it is in there; whom to wake for it, once no lock is held, goes to `wakers`.
-    pub(crate) fn put(&self, delivery: Delivery<E>, overflow: Overflow, wakers: &mut Wakers) -> bool {
+    /// Puts the newest publication of a channel in, and returns whether it is in there; whom to wake for it, once no lock is held,
+    /// goes to `wakers`.
+    pub(crate) fn publish(&self, tag: u32, newest: &Arc<Link<E>>, overflow: Overflow, wakers: &mut Wakers) -> bool {
+        let publication = newest.publication();
         let mut state = self.lock();
         if state.too_slow {
             return false;
         }
-        if overflow == Overflow::LatestPerKey
-            && let Some(freed) = state.replace(&delivery)
+        let key = match overflow {
+            Overflow::LatestPerKey => publication.key.clone(),
+            Overflow::Disconnect | Overflow::DropOldest => None,
+        };
+        if let Some(key) = &key
+            && let Some(freed) = state.replace(&(tag, key.clone()))
         {
             self.budget.give(freed);
             self.counters.conflated();
         }
+        let cost = cost(publication);
+        let has_room = self.make_room(&mut state, cost, overflow);
+        if has_room {
+            let may_drop = overflow == Overflow::DropOldest;
+            match key {
+                Some(key) => {
+                    let publication = publication.clone();
+                    state.queue_up(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
+                    let number = state.first + state.queue.len() as u64 - 1;
+                    state.newest.insert((tag, key), number);
+                }
+                None => state.go_on(tag, newest, may_drop),
+            }
+            state.waiting += 1;
+            state.bytes += cost;
+        }
+        wakers.extend(state.waker.take());
+        has_room
+    }
+
+    /// The same for who comes and goes.
+    pub(crate) fn tell(&self, delivery: Delivery<E>, overflow: Overflow, wakers: &mut Wakers) {
+        let mut state = self.lock();
+        if state.too_slow {
+            return;
+        }
         let cost = delivery.cost();
+        if self.make_room(&mut state, cost, overflow) {
+            state.queue_up(delivery, false);
+            state.waiting += 1;
+            state.bytes += cost;
+        }
+        wakers.extend(state.waker.take());
+    }
+
+    /// Takes room for so many bytes more, and gives the client up where there is none.
+    fn make_room(&self, state: &mut State<E>, cost: usize, overflow: Overflow) -> bool {
         // One publication has a limit of its own: where nothing waits, it always has room.
         let fits = |held: usize| (held == 0 || held + cost <= self.max_bytes) && self.budget.allows(held, cost);
         while !fits(state.bytes)
@@ -193,13 +271,11 @@ impl<E> Outbox<E> {
         let has_room = fits(state.bytes);
         if has_room {
             self.budget.take(cost);
-            state.push(delivery, cost, overflow);
         } else {
             self.budget.give(state.bytes);
             self.counters.too_slow();
             state.give_up();
         }
-        wakers.extend(state.waker.take());
         has_room
     }
 
@@ -224,47 +300,100 @@ impl<E> State<E> {
         }
     }
 
-    fn push(&mut self, delivery: Delivery<E>, cost: usize, overflow: Overflow) {
-        let may_drop = overflow == Overflow::DropOldest && matches!(delivery, Delivery::Publication { .. });
-        if overflow == Overflow::LatestPerKey
-            && let Some(place) = place(&delivery)
-        {
-            self.newest.insert(place, self.first + self.queue.len() as u64);
+    /// Puts something to the end of the queue.
+    fn queue_up(&mut self, delivery: Delivery<E>, may_drop: bool) {
+        if let Some(Waiting { tag, may_drop, mut run }) = self.run.take() {
+            self.queue.extend(std::iter::from_fn(|| run.pop()).map(|publication| {
+                Some(Queued { delivery: Delivery::Publication { tag, publication, skipped: 0 }, may_drop })
+            }));
         }
         self.queue.push_back(Some(Queued { delivery, may_drop }));
-        self.waiting += 1;
-        self.bytes += cost;
     }
 
-    fn pop(&mut self) -> Option<Queued<E>> {
+    /// Goes on with the run, or begins another one.
+    fn go_on(&mut self, tag: u32, newest: &Arc<Link<E>>, may_drop: bool) {
+        match &mut self.run {
+            None => self.run = Some(Waiting { tag, may_drop, run: Run::of(newest) }),
+            Some(waiting) => {
+                if (waiting.tag, waiting.may_drop) != (tag, may_drop) || !waiting.run.extend(newest) {
+                    let publication = newest.publication().clone();
+                    self.queue_up(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
+                }
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Delivery<E>> {
+        let mut delivery = self.pop_queued().or_else(|| self.pop_run())?;
+        self.waiting -= 1;
+        self.bytes -= delivery.cost();
+        if let Delivery::Publication { tag, skipped, .. } = &mut delivery
+            && let Some(at) = self.skipped.iter().position(|(of, _)| of == tag)
+        {
+            *skipped = self.skipped.swap_remove(at).1;
+        }
+        if self.waiting == 0 && self.queue.capacity() > 0 {
+            // Who was slow once does not keep the memory.
+            (self.queue, self.newest) = (VecDeque::new(), HashMap::new());
+        }
+        Some(delivery)
+    }
+
+    fn pop_queued(&mut self) -> Option<Delivery<E>> {
         loop {
             let queued = self.queue.pop_front()?;
             self.first += 1;
-            let Some(mut queued) = queued else { continue };
-            self.waiting -= 1;
-            self.bytes -= queued.delivery.cost();
+            let Some(Queued { delivery, .. }) = queued else { continue };
             if !self.newest.is_empty()
-                && let Some(place) = place(&queued.delivery)
+                && let Some(place) = place(&delivery)
                 && self.newest.get(&place).is_some_and(|number| *number < self.first)
             {
                 self.newest.remove(&place);
             }
-            if let Delivery::Publication { tag, skipped, .. } = &mut queued.delivery
-                && let Some(at) = self.skipped.iter().position(|(of, _)| of == tag)
-            {
-                *skipped = self.skipped.swap_remove(at).1;
-            }
-            if self.waiting == 0 {
-                // Who was slow once does not keep the memory.
-                (self.queue, self.newest) = (VecDeque::new(), HashMap::new());
-            }
-            return Some(queued);
+            return Some(delivery);
         }
     }
 
+    /// The beginning of the run, if it is more than one publication and nothing else waits.
+    fn pop_many(&mut self, max_bytes: usize) -> Option<(u32, Run<E>)> {
+        let Waiting { tag, run, .. } = self.run.as_mut()?;
+        let in_order = self.queue.is_empty() && self.skipped.is_empty();
+        if !in_order || run.len() < 2 {
+            return None;
+        }
+        let tag = *tag;
+        // Most of the time, all of it.
+        let (many, bytes) = if self.bytes < max_bytes {
+            (self.run.take()?.run, self.bytes)
+        } else {
+            let mut bytes = 0;
+            let split = run.split_off_front(|publication| {
+                let more = bytes < max_bytes.max(1);
+                bytes += if more { cost(publication) } else { 0 };
+                more
+            });
+            if run.len() == 0 {
+                self.run = None;
+            }
+            (split, bytes)
+        };
+        self.waiting -= many.len();
+        self.bytes -= bytes;
+        Some((tag, many))
+    }
+
+    fn pop_run(&mut self) -> Option<Delivery<E>> {
+        let Waiting { tag, run, .. } = self.run.as_mut()?;
+        let (tag, next) = (*tag, run.pop());
+        if run.len() == 0 {
+            self.run = None;
+        }
+        next.map(|publication| Delivery::Publication { tag, publication, skipped: 0 })
+    }
+
     /// Removes the publication that this one makes obsolete, if there is one; returns what it cost.
-    fn replace(&mut self, delivery: &Delivery<E>) -> Option<usize> {
-        let number = self.newest.remove(&place(delivery)?)?;
+    fn replace(&mut self, place: &(u32, Arc<str>)) -> Option<usize> {
+        let number = self.newest.remove(place)?;
         let old = self.queue.get_mut((number - self.first) as usize).and_then(Option::take)?;
         let cost = old.delivery.cost();
         self.waiting -= 1;
@@ -278,35 +407,45 @@ impl<E> State<E> {
 
     /// Drops the oldest publication that may be dropped, if there is one; returns what it cost.
     fn drop_oldest(&mut self) -> Option<usize> {
-        let oldest = self.queue.iter().position(|queued| queued.as_ref().is_some_and(|queued| queued.may_drop))?;
-        let old = self.queue.remove(oldest)??;
-        let cost = old.delivery.cost();
+        let oldest = self.queue.iter().position(|queued| queued.as_ref().is_some_and(|queued| queued.may_drop));
+        let old = match oldest {
+            Some(oldest) => self.queue.remove(oldest)??.delivery,
+            None if self.run.as_ref().is_some_and(|waiting| waiting.may_drop) => self.pop_run()?,
+            None => return None,
+        };
+        let cost = old.cost();
         self.waiting -= 1;
         self.bytes -= cost;
-        let tag = old.delivery.tag();
+        let tag = old.tag();
         match self.skipped.iter_mut().find(|(of, _)| *of == tag) {
             Some((_, skipped)) => *skipped += 1,
             None => self.skipped.push((tag, 1)),
         }
-        if !self.newest.is_empty() {
+        if oldest.is_some() && !self.newest.is_empty() {
             self.close_holes();
         }
         Some(cost)
     }
 
-    fn retain(&mut self, keep: impl Fn(&Delivery<E>) -> bool) {
+    /// Drops what waits for a subscription.
+    fn forget(&mut self, tag: u32) {
         for place in &mut self.queue {
-            if let Some(queued) = place.take_if(|queued| !keep(&queued.delivery)) {
+            if let Some(queued) = place.take_if(|queued| queued.delivery.tag() == tag) {
                 self.waiting -= 1;
                 self.bytes -= queued.delivery.cost();
             }
         }
         self.close_holes();
+        if let Some(Waiting { run, .. }) = self.run.take_if(|waiting| waiting.tag == tag) {
+            self.waiting -= run.len();
+            self.bytes -= run.iter().map(|publication| cost(publication)).sum::<usize>();
+        }
+        self.skipped.retain(|(of, _)| *of != tag);
     }
 
     fn close_holes(&mut self) {
         self.queue.retain(Option::is_some);
-        self.queue.shrink_to(2 * self.waiting);
+        self.queue.shrink_to(2 * self.queue.len());
         let conflates = !self.newest.is_empty();
         self.newest.clear();
         if conflates {
@@ -320,7 +459,7 @@ impl<E> State<E> {
 
     fn give_up(&mut self) {
         self.too_slow = true;
-        (self.queue, self.newest, self.skipped) = Default::default();
+        (self.queue, self.run, self.newest, self.skipped) = Default::default();
         (self.waiting, self.bytes) = (0, 0);
     }
 }

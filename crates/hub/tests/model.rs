@@ -279,10 +279,12 @@ impl Play {
                 let client = &mut self.clients[client];
                 let mut taken = Vec::new();
                 let mut context = Context::from_waker(Waker::noop());
-                match client.outbox.poll_take(&mut context, bytes.max(1), &mut taken) {
+                match client.outbox.poll_take_run(&mut context, bytes.max(1), &mut taken) {
                     Poll::Pending => assert!(client.due.is_empty()),
                     Poll::Ready(result) => {
-                        result.unwrap();
+                        if let Some((tag, run)) = result.unwrap() {
+                            taken.extend(run.deliveries(tag));
+                        }
                         assert!(!taken.is_empty());
                         for (due, taken) in client.due.drain(..taken.len()).zip(taken) {
                             let Delivery::Publication { publication, skipped: 0, .. } = taken else { panic!() };

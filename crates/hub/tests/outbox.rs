@@ -77,6 +77,72 @@ fn a_slow_client_is_given_up_and_holds_nothing() {
     assert_eq!(hub.stats().too_slow, 1);
 }
 
+/// What is taken at once, as offsets, and one by one.
+fn taken_in_a_row(outbox: &Outbox, max_bytes: usize) -> (Option<(u32, Vec<u64>)>, usize) {
+    let mut taken = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    match outbox.poll_take_run(&mut context, max_bytes, &mut taken) {
+        Poll::Pending => (None, 0),
+        Poll::Ready(run) => {
+            let offsets = |run: openline_hub::Run| run.iter().map(|publication| publication.offset).collect();
+            (run.unwrap().map(|(tag, run)| (tag, offsets(run))), taken.len())
+        }
+    }
+}
+
+#[test]
+fn what_comes_in_a_row_can_be_taken_at_once() {
+    let hub = hub(Overflow::Disconnect, Limits::default());
+    let outbox = hub.outbox();
+    let _a = subscribe(&hub, "a", &outbox, 1);
+    let _b = subscribe(&hub, "b", &outbox, 2);
+    for n in 1..=5 {
+        publish(&hub, "a", &n.to_string()); // 65 bytes each
+    }
+    assert_eq!(taken_in_a_row(&outbox, 100), (Some((1, vec![1, 2])), 0));
+    assert_eq!((outbox.bytes(), hub.stats().queued_bytes), (195, 195));
+    assert_eq!(taken_in_a_row(&outbox, 1000), (Some((1, vec![3, 4, 5])), 0));
+    assert_eq!((outbox.bytes(), hub.stats().queued_bytes), (0, 0));
+    assert_eq!(taken_in_a_row(&outbox, 1000), (None, 0));
+    // Where others wait as well, and where there is one alone, they come one by one.
+    publish(&hub, "a", "6");
+    assert_eq!(taken_in_a_row(&outbox, 1000), (None, 1));
+    publish(&hub, "a", "7");
+    publish(&hub, "a", "8");
+    publish(&hub, "b", "1");
+    publish(&hub, "a", "9");
+    publish(&hub, "a", "10");
+    assert_eq!(taken_in_a_row(&outbox, 1000), (None, 5));
+    publish(&hub, "a", "11");
+    publish(&hub, "a", "12");
+    assert_eq!(taken_in_a_row(&outbox, 1000), (Some((1, vec![11, 12])), 0));
+}
+
+#[test]
+fn what_was_skipped_is_said_before_a_row() {
+    let hub = hub(Overflow::DropOldest, small());
+    let outbox = hub.outbox();
+    let _subscription = subscribe(&hub, "a", &outbox, 0);
+    for n in 1..=12 {
+        publish(&hub, "a", &format!("{n:<36}")); // 100 bytes each
+    }
+    let (run, taken) = taken_in_a_row(&outbox, 100);
+    assert_eq!((run, taken), (None, 1)); // "2 skipped" comes with the third
+    assert_eq!(taken_in_a_row(&outbox, 10_000), (Some((0, (4..=12).collect())), 0));
+}
+
+#[test]
+fn a_subscription_that_ends_takes_its_row_along() {
+    let hub = hub(Overflow::Disconnect, Limits::default());
+    let outbox = hub.outbox();
+    let a = subscribe(&hub, "a", &outbox, 1);
+    publish(&hub, "a", "1");
+    publish(&hub, "a", "2");
+    drop(a);
+    assert_eq!((outbox.bytes(), hub.stats().queued_bytes), (0, 0));
+    assert_eq!(taken_in_a_row(&outbox, 1000), (None, 0));
+}
+
 #[test]
 fn the_oldest_are_dropped_and_the_next_says_so() {
     let hub = hub(Overflow::DropOldest, small());

@@ -9,7 +9,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use openline_proto::handshake::Negotiated;
 use openline_proto::{
-    Close, CloseCode, Closed, Config, Connection, Message, MessageRef, Outgoing, Output, Role, SendError, SharedMessage,
+    Close, CloseCode, Closed, Config, Connection, Message, MessageRef, Outgoing, Output, Role, SendError,
+    SharedMessage, SharedMessages,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -195,6 +196,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn feed_shared(&mut self, message: &SharedMessage) -> Result<(), Error> {
         poll_fn(|cx| self.driver.poll_room(cx)).await?;
         Ok(self.driver.queue(|connection, output| connection.send_shared(message, output))?)
+    }
+
+    /// Queues messages that were encoded once for many connections, one after the other.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn feed_all_shared(&mut self, messages: &SharedMessages) -> Result<(), Error> {
+        poll_fn(|cx| self.driver.poll_room(cx)).await?;
+        Ok(self.driver.queue(|connection, output| connection.send_all_shared(messages, output))?)
     }
 
     /// Writes everything that is queued. Cancel-safe.

@@ -15,7 +15,7 @@ use crate::frame::{Header, Opcode};
 use crate::handshake::Negotiated;
 use crate::limits::Config;
 use crate::masker::Masker;
-use crate::message::{self, Kind, Outgoing, SharedMessage, Wish};
+use crate::message::{self, Kind, Outgoing, SharedMessage, SharedMessages, Wish};
 use crate::output::Output;
 use crate::receive::{Mode, Reader};
 use crate::role::Role;
@@ -223,20 +223,28 @@ impl Connection {
         if self.streaming.is_some() {
             return Err(SendError::Unfinished);
         }
-        if self.masker.is_some() {
-            return self.send(message.lend(), output);
+        self.share(message, output);
+        Ok(())
+    }
+
+    /// Queues messages that were encoded once for many connections, one after the other. There has to be room for the first.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); then none of them is queued.
+    pub fn send_all_shared(&mut self, messages: &SharedMessages, output: &mut Output) -> Result<(), SendError> {
+        self.may_send(output)?;
+        if self.streaming.is_some() {
+            return Err(SendError::Unfinished);
         }
-        if let Some(compression) = &mut self.compression
-            && compression.wants(message.wish, message.as_bytes().len())
-        {
-            let (kind, codecs) = compression.shared();
-            if let Some(frames) = message.compressed_frames(kind, codecs) {
-                compression.forget_ours();
-                self.share_frames(frames, output);
-                return Ok(());
-            }
+        if self.masker.is_some() || self.compression.is_some() {
+            messages.iter().for_each(|message| self.share(message, output));
+            return Ok(());
         }
-        self.share_frames(message.frames(), output);
+        self.clock.sent = true;
+        match messages.encoded() {
+            frames if frames.len() < Self::SHARE_BYTES => output.append(|flat| flat.extend_from_slice(frames)),
+            frames => output.append_frame(frames.clone()),
+        }
         Ok(())
     }
 
@@ -543,6 +551,29 @@ impl Connection {
                 break;
             }
             (opcode, bytes) = (Opcode::Continuation, rest);
+        }
+    }
+
+    /// Queues a shared message, which may be sent.
+    fn share(&mut self, message: &SharedMessage, output: &mut Output) {
+        if self.masker.is_some() {
+            return self.send_long(message.lend(), output);
+        }
+        if let Some(compression) = &mut self.compression
+            && compression.wants(message.wish, message.as_bytes().len())
+        {
+            let (kind, codecs) = compression.shared();
+            if let Some(frames) = message.compressed_frames(kind, codecs) {
+                compression.forget_ours();
+                return self.share_frames(frames, output);
+            }
+        }
+        match message.encoded() {
+            frames if frames.len() < Self::SHARE_BYTES => {
+                self.clock.sent = true;
+                output.append(|flat| flat.extend_from_slice(frames));
+            }
+            _ => self.share_frames(message.frames(), output),
         }
     }
 

@@ -68,7 +68,7 @@ pub use error::{ProtocolError, SendError, TimedOut};
 pub use event::{Arrival, Event, Payload, Received};
 pub use limits::Config;
 pub use mask::mask;
-pub use message::{Kind, Message, MessageRef, Outgoing, SharedMessage, Text, TextRef};
+pub use message::{Kind, Message, MessageRef, Outgoing, SharedMessage, SharedMessages, Text, TextRef};
 pub use output::Output;
 pub use role::Role;
 pub use state::{IoState, State};

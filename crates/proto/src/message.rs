@@ -443,6 +443,12 @@ impl SharedMessage {
         Outgoing { kind: self.kind, payload: Payload::Lent(&self.payload), wish: self.wish }
     }
 
+    /// All of its frames in one piece.
+    #[inline]
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.frames
+    }
+
     /// The frames, one by one.
     pub(crate) fn frames(&self) -> impl Iterator<Item = Bytes> + use<> {
         Self::split(self.frames.clone())
@@ -490,6 +496,55 @@ impl SharedMessage {
             let (header, bytes) = Header::parse(&rest).expect("we wrote it")?;
             Some(rest.split_to(bytes + header.payload_bytes as usize))
         })
+    }
+}
+
+/// Messages encoded once, which many connections send one after the other: as [`SharedMessage`], and all of them at once.
+///
+/// ```
+/// use openline_proto::{Config, Connection, Output, SharedMessage, SharedMessages};
+/// use std::{sync::Arc, time::Instant};
+/// let news: SharedMessages = ["good", "news"].map(SharedMessage::new).into_iter().collect();
+/// let (config, mut output) = (Arc::new(Config::default()), Output::new());
+/// let mut connection = Connection::server(&Default::default(), config, Instant::now());
+/// connection.send_all_shared(&news, &mut output).unwrap();
+/// assert_eq!(output.to_vec(), b"\x81\x04good\x81\x04news");
+/// ```
+#[derive(Clone, Debug)]
+pub struct SharedMessages {
+    messages: Arc<[SharedMessage]>,
+    /// Those of all of them.
+    frames: Bytes,
+}
+
+impl SharedMessages {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &SharedMessage> {
+        self.messages.iter()
+    }
+
+    /// Their frames, in one piece.
+    pub(crate) fn encoded(&self) -> &Bytes {
+        &self.frames
+    }
+}
+
+impl FromIterator<SharedMessage> for SharedMessages {
+    fn from_iter<I: IntoIterator<Item = SharedMessage>>(messages: I) -> Self {
+        let messages: Arc<[SharedMessage]> = messages.into_iter().collect();
+        let mut frames = Vec::with_capacity(messages.iter().map(SharedMessage::encoded_bytes).sum());
+        messages.iter().for_each(|message| frames.extend_from_slice(&message.frames));
+        Self { messages, frames: frames.into() }
     }
 }
 

@@ -166,8 +166,13 @@ struct Stripe {
 impl Traffic {
     /// A message of so many bytes.
     pub(crate) fn count(&self, bytes: usize) {
+        self.count_many(1, bytes);
+    }
+
+    /// Messages that have so many bytes together.
+    pub(crate) fn count_many(&self, messages: usize, bytes: usize) {
         let stripe = &self.stripes[own_stripe()];
-        stripe.messages.fetch_add(1, Ordering::Relaxed);
+        stripe.messages.fetch_add(messages as u64, Ordering::Relaxed);
         stripe.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

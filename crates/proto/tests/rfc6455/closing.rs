@@ -77,6 +77,7 @@ mod the_close_frame_5_5_1 {
         assert_eq!(connection.send("x", output), Err(SendError::Closed));
         assert_eq!(connection.send_part("x", true, output), Err(SendError::Closed));
         assert_eq!(connection.send_shared(&shared, output), Err(SendError::Closed));
+        assert_eq!(connection.send_all_shared(&[shared].into_iter().collect(), output), Err(SendError::Closed));
         assert_eq!(connection.ping(b"x", output), Err(SendError::Closed));
     }
 

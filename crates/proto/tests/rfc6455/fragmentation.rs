@@ -179,6 +179,8 @@ mod sending {
             assert_eq!(connection.send("b", output), Err(SendError::Unfinished));
             let shared = openline_proto::SharedMessage::new("b");
             assert_eq!(connection.send_shared(&shared, output), Err(SendError::Unfinished));
+            let all = [shared.clone()].into_iter().collect();
+            assert_eq!(connection.send_all_shared(&all, output), Err(SendError::Unfinished));
             assert_eq!(connection.send_part(b"b", true, output), Err(SendError::MixedKinds));
             connection.send_part("c", true, output).unwrap();
             connection.send("d", output).unwrap();
@@ -211,6 +213,26 @@ mod sending {
                 assert_eq!(wire::frames(&wire).len(), length.max(1).div_ceil(65_536));
             }
             assert_eq!((shared.kind(), shared.as_bytes()), (Kind::Binary, &payload[..]));
+        }
+    }
+
+    /// Many at once are the same messages as one by one, in the same frames.
+    #[test]
+    fn shared_messages_go_one_after_the_other() {
+        use openline_proto::{SharedMessage, SharedMessages};
+        for lengths in [&[][..], &[3], &[0, 5, 120], &[125, 126, 3000], &[2000, 2090], &[5000, 65_537, 1]] {
+            let messages: SharedMessages =
+                lengths.iter().map(|length| SharedMessage::new("x".repeat(*length))).collect();
+            assert_eq!((messages.len(), messages.is_empty()), (lengths.len(), lengths.is_empty()));
+            for [mut peer, mut other] in [[Peer::client(), Peer::client()], [Peer::server(), Peer::server()]] {
+                peer.connection.send("before", &mut peer.output).unwrap();
+                peer.connection.send_all_shared(&messages, &mut peer.output).unwrap();
+                other.connection.send("before", &mut other.output).unwrap();
+                for message in messages.iter() {
+                    other.connection.send_shared(message, &mut other.output).unwrap();
+                }
+                assert!(peer.takes() == other.takes(), "{lengths:?}");
+            }
         }
     }
 }

@@ -142,6 +142,7 @@ fn a_full_output_takes_no_message() {
         assert_eq!(connection.send(b"x", output), Err(SendError::Full));
         assert_eq!(connection.send_part(b"x", false, output), Err(SendError::Full));
         assert_eq!(connection.send_shared(&shared, output), Err(SendError::Full));
+        assert_eq!(connection.send_all_shared(&[shared.clone()].into_iter().collect(), output), Err(SendError::Full));
         assert_eq!(output.len(), full, "a refused message leaves nothing");
         peer.takes();
         peer.connection.send(b"x", &mut peer.output).unwrap();

@@ -1,7 +1,7 @@
 //! What is written, and in which order (§5.4, §5.5): control frames overtake messages at the next border between two
 //! frames, wherever the last write ended.
 
-use openline_proto::{CloseCode, Config, Connection, Output, Role, SharedMessage};
+use openline_proto::{CloseCode, Config, Connection, Output, Role, SharedMessage, SharedMessages};
 
 use crate::link::write;
 use crate::peer::Peer;
@@ -59,6 +59,22 @@ fn a_ping_goes_out_at_the_next_border_wherever_the_last_write_ended() {
             assert!(wire == expected, "after {offset} bytes, border {border}");
             assert!(peer.output.is_empty());
         }
+    }
+}
+
+/// Messages that are shared all at once are one piece.
+#[test]
+fn a_ping_goes_out_behind_shared_messages_of_which_a_part_is_written() {
+    let messages: SharedMessages = (b'a'..=b'z').map(|letter| SharedMessage::new(vec![letter; 200])).collect();
+    let all: Vec<u8> = messages.iter().flat_map(|message| wire::frame(0x82, message.as_bytes())).collect();
+    for offset in [0, 1, 203, 204, 205, 5000, all.len() - 1] {
+        let mut peer = Peer::client();
+        peer.connection.send_all_shared(&messages, &mut peer.output).unwrap();
+        let mut wire = write(&mut peer.output, offset, 3);
+        peer.connection.ping(b"", &mut peer.output).unwrap();
+        wire.extend(write(&mut peer.output, usize::MAX, 3));
+        let expected = if offset == 0 { [b"\x89\0", &all[..]].concat() } else { [&all[..], b"\x89\0"].concat() };
+        assert!(wire == expected, "after {offset} bytes");
     }
 }
 

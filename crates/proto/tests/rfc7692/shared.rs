@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use openline_proto::deflate::{Codecs, ContextMemory, Deflate, Deflater, DeflaterKind, Inflater};
-use openline_proto::{Outgoing, SharedMessage};
+use openline_proto::{Outgoing, SharedMessage, SharedMessages};
 
 use crate::deflated::{both, eager, json, noise, said};
 use crate::wire;
@@ -54,6 +54,20 @@ fn compressed_once_for_each_window() {
         client.expects(wire::frame(0x82, message.as_bytes()));
     }
     assert_eq!(asked(), 1);
+}
+
+/// Each for itself, among those that are not compressed.
+#[test]
+fn many_at_once_are_compressed_one_by_one() {
+    let news = [json(30), "short".to_owned(), json(300)];
+    for mut peer in both(&Deflate::default()) {
+        let messages: SharedMessages = news.iter().map(SharedMessage::new).collect();
+        peer.connection.send_all_shared(&messages, &mut peer.output).unwrap();
+        let written = peer.takes();
+        let said = said(&mut Inflater::new(), &wire::frames(&written));
+        let compressed = [true, false, true];
+        assert!(said.into_iter().eq(news.iter().map(|one| one.clone().into_bytes()).zip(compressed)));
+    }
 }
 
 #[test]

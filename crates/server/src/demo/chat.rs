@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::drain;
-use crate::doors::{Encoded, encoded};
+use crate::doors::{Encoded, batch, encoded};
 use crate::edge::upgrade::Serve;
 
 const SUBPROTOCOL: &str = "chat";
@@ -52,19 +52,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serve<S> for Member {
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, member: &Member) -> Result<(), Error> {
-    let mut taken = Vec::new();
     loop {
+        let mut taken = Vec::new();
         tokio::select! {
             message = socket.recv() => match message? {
                 Some(message) => member.say(message),
                 None => return Ok(()),
             },
             // Queued, and written by the next `recv` together with whatever else is heard until then.
-            heard = poll_fn(|cx| member.outbox.poll_take(cx, TAKE_BYTES, &mut taken)) => {
-                if heard == Err(TooSlow) {
-                    return Ok(()); // as `serve` has seen, too
+            heard = poll_fn(|cx| member.outbox.poll_take_run(cx, TAKE_BYTES, &mut taken)) => {
+                let run = match heard {
+                    Err(TooSlow) => return Ok(()), // as `serve` has seen, too
+                    Ok(run) => run,
+                };
+                if let Some((tag, run)) = run {
+                    match batch::messages(&run) {
+                        Some((messages, _)) => match socket.feed_all_shared(&messages).await {
+                            // They are leaving, and hear no more.
+                            Err(Error::Send(SendError::Closed)) => return drain(socket).await,
+                            fed => fed?,
+                        },
+                        None => taken.extend(run.deliveries(tag)),
+                    }
                 }
-                for delivery in taken.drain(..) {
+                for delivery in taken {
                     let Delivery::Publication { publication, .. } = delivery else { continue };
                     match socket.feed_shared(encoded::message(&publication)).await {
                         // They are leaving, and hear no more.

@@ -11,6 +11,7 @@
 //! What a client says to resume, and what it is told when something is missing, means the same at each of them.
 
 pub(crate) mod answer;
+pub(crate) mod batch;
 pub(crate) mod channels;
 pub(crate) mod cors;
 pub(crate) mod encoded;

@@ -2,17 +2,18 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use openline::proto::{Close, CloseCode, Message};
+use openline::proto::{Close, CloseCode, Message, SharedMessages};
 use openline::{Error, SendError, WebSocket};
 use openline_hub::{Delivery, Draft, Format, Member, Outbox, PublishError, Recovery, Subscribe, Subscribed, TooSlow};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Target;
 use super::answer::{not_subscribed, with_position};
+use super::batch;
 use super::encoded::{self, Encoded};
 use super::json;
 use super::missed::Missed;
@@ -30,9 +31,6 @@ const TOO_MUCH: u16 = 4029;
 
 /// Something is missing. The reason says of which channel, why, and from where to go on.
 const GAP: u16 = 4010;
-
-/// Room for so many deliveries stays for the next ones: few publications come at once, on most lines.
-const KEPT: usize = 8;
 
 /// A client that has its place in the channels, and was not told yet.
 #[derive(Debug)]
@@ -119,11 +117,15 @@ impl Visit {
                 missed.extend(tag as u32, publications);
             }
         }
-        let (mut turns, mut taken) = (Turns::default(), Vec::new());
+        let mut turns = Turns::default();
         loop {
-            let turn = turns.next(socket, |cx| match missed.take(&mut taken) {
-                true => Poll::Ready(Ok(())),
-                false => self.outbox.poll_take(cx, TAKE_BYTES, &mut taken),
+            let turn = turns.next(socket, |cx| {
+                let mut taken = Vec::new();
+                let run = match missed.take(&mut taken) {
+                    true => Ok(None),
+                    false => ready!(self.outbox.poll_take_run(cx, TAKE_BYTES, &mut taken)),
+                };
+                Poll::Ready(run.map(|run| (run, taken)))
             });
             match turn.await {
                 Turn::Theirs(message) => match message? {
@@ -131,17 +133,41 @@ impl Visit {
                     None => return Ok(()),
                 },
                 Turn::Ours(Err(TooSlow)) => return Ok(()), // as `run` has seen, too
-                Turn::Ours(Ok(())) => {
-                    for delivery in taken.drain(..) {
+                Turn::Ours(Ok((run, mut taken))) => {
+                    let messages = run.and_then(|(tag, run)| {
+                        let messages = if self.target.several { None } else { batch::messages(&run) };
+                        if messages.is_none() {
+                            taken.extend(run.deliveries(tag));
+                        }
+                        messages
+                    });
+                    if let Some(messages) = messages
+                        && !self.hear_all(socket, messages, site).await?
+                    {
+                        return drain(socket).await;
+                    }
+                    for delivery in taken {
                         if !self.hear(socket, delivery, site).await? {
                             return drain(socket).await;
                         }
                     }
-                    if taken.capacity() > KEPT {
-                        // Of a burst a quiet line keeps nothing.
-                        taken = Vec::new();
-                    }
                 }
+            }
+        }
+    }
+
+    /// Passes publications in a row on; `false` when the client is leaving and hears no more.
+    async fn hear_all<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: &mut WebSocket<S>,
+        (messages, payload_bytes): (SharedMessages, usize),
+        site: &Site,
+    ) -> Result<bool, Error> {
+        match socket.feed_all_shared(&messages).await {
+            Err(Error::Send(SendError::Closed)) => Ok(false),
+            fed => {
+                site.counts.sent.count_many(messages.len(), payload_bytes);
+                fed.map(|()| true)
             }
         }
     }
@@ -159,7 +185,6 @@ impl Visit {
             Delivery::Left { tag, member } => return self.tell(socket, "leave", tag, &member).await,
             _ => return Ok(true),
         };
-        let Subscribed { subscription, position, .. } = &self.subscribed[tag as usize];
         if skipped > 0 {
             // A payload as it is has no room to say so: this is for the client to hear before anything else.
             let reason = format!("gap: slow{}; {skipped} skipped", self.which(tag as usize));
@@ -168,7 +193,10 @@ impl Visit {
         }
         let message = match self.target.several {
             false => encoded::message(&publication),
-            true => encoded::object_message(&publication, subscription.channel(), position.epoch),
+            true => {
+                let Subscribed { subscription, position, .. } = &self.subscribed[tag as usize];
+                encoded::object_message(&publication, subscription.channel(), position.epoch)
+            }
         };
         match socket.feed_shared(message).await {
             Err(Error::Send(SendError::Closed)) => Ok(false),
