@@ -16,7 +16,7 @@ use openline::proto::handshake::accept_key;
 use openline::{ClientStream, http1};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::fields::{introduce, strip_hop_by_hop};
 use super::plain::{asker, host, path_at, refuse};
@@ -27,6 +27,7 @@ use crate::hosting::arrive::Refusal;
 use crate::hosting::place::Found;
 use crate::hosting::reading;
 use crate::lines::Line;
+use crate::rates::{Spending, What};
 use crate::site::Site;
 
 /// The other server's end, after a 101 that was checked.
@@ -38,6 +39,7 @@ pub(crate) struct Tunnel {
     /// The 101, for the client.
     pub(crate) response: Vec<u8>,
     idle_timeout: Option<Duration>,
+    toll: Option<Box<Toll>>,
     pub(in crate::hosting) slot: Option<OwnedSemaphorePermit>,
     _taken: Taken,
 }
@@ -86,7 +88,7 @@ pub(in crate::hosting) async fn open(
     }
     let response = with_route(response, found);
     let idle_timeout = found.place.line.idle_timeout;
-    Ok(Tunnel { upstream, rest, response, idle_timeout, slot: None, _taken: taken })
+    Ok(Tunnel { upstream, rest, response, idle_timeout, toll: Toll::of(request), slot: None, _taken: taken })
 }
 
 /// A refusal's body, up to 16 KiB: as long as it says it is. One of another kind is left out.
@@ -148,9 +150,9 @@ impl Tunnel {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Box::pin(async move {
-            let Self { upstream, rest, idle_timeout, slot: _slot, _taken, .. } = self;
+            let Self { upstream, rest, idle_timeout, toll, slot: _slot, _taken, .. } = self;
             let last = Mutex::new(Instant::now());
-            let (up, down) = (Way::new(leftover), Way::new(rest));
+            let (up, down) = (Way::new(leftover, toll), Way::new(rest, None));
             let passing = Passing { client, upstream, up, down, last: &last };
             tokio::select! {
                 biased;
@@ -206,6 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Passing<'_, S> {
 struct Way {
     /// Read, and not written yet.
     bytes: Bytes,
+    toll: Option<Box<Toll>>,
     /// Whether TLS may hold some of it back.
     is_held_back: bool,
     stage: Stage,
@@ -221,8 +224,11 @@ enum Stage {
 
 impl Way {
     /// One on which some bytes are already.
-    fn new(bytes: Bytes) -> Self {
-        Self { bytes, is_held_back: false, stage: Stage::Open }
+    fn new(bytes: Bytes, mut toll: Option<Box<Toll>>) -> Self {
+        if let Some(toll) = &mut toll {
+            toll.unpaid = bytes.len();
+        }
+        Self { bytes, toll, is_held_back: false, stage: Stage::Open }
     }
 
     fn poll(
@@ -238,6 +244,9 @@ impl Way {
                     Poll::Ready(bytes) if bytes.is_empty() => self.stage = Stage::Ending,
                     Poll::Ready(bytes) => {
                         notice(last);
+                        if let Some(toll) = &mut self.toll {
+                            toll.unpaid = bytes.len();
+                        }
                         self.bytes = bytes;
                     }
                     Poll::Pending if self.is_held_back => {
@@ -248,6 +257,9 @@ impl Way {
                     Poll::Pending => return Poll::Pending,
                 },
                 Stage::Open => {
+                    if let Some(toll) = &mut self.toll {
+                        ready!(toll.poll_paid(cx));
+                    }
                     let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.bytes))?;
                     if count == 0 {
                         return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -271,4 +283,37 @@ impl Way {
 
 fn notice(last: &Mutex<Instant>) {
     *last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+}
+
+/// What the client may say in a time. What is more waits here, and then in its own system: nobody can be told in bytes
+/// that nobody reads.
+#[derive(Debug)]
+struct Toll {
+    spending: Spending,
+    unpaid: usize,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Toll {
+    /// `None`: it may say what it likes.
+    fn of(request: &Request<()>) -> Option<Box<Self>> {
+        let spending = Spending::of(request).filter(|spending| spending.is_limited_in(What::Bytes))?;
+        Some(Box::new(Self { spending, unpaid: 0, wait: None }))
+    }
+
+    fn poll_paid(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.unpaid > 0 {
+            if let Some(wait) = &mut self.wait {
+                ready!(wait.as_mut().poll(cx));
+            }
+            self.wait = match self.spending.bytes(self.unpaid) {
+                Ok(()) => {
+                    self.unpaid = 0;
+                    None
+                }
+                Err(too_much) => Some(Box::pin(sleep(too_much.wait))),
+            };
+        }
+        Poll::Ready(())
+    }
 }
