@@ -28,6 +28,10 @@ export async function configured(text) {
   return { ...(await serve('--config', join(folder, 'openline.toml'))), key: KEY };
 }
 
+// Node 20 waits at its end for every handle to close, and for ever for one that was to be reset while it was shutting down
+// (`resetAndDestroy`, below): nothing here needs that end.
+process.on('exit', () => process.exit());
+
 /** Stands between client and server: what passes can be cut, or stopped. */
 export async function between(port) {
   const pairs = new Set();

@@ -1,8 +1,8 @@
 // Nothing is lost in silence: numbered messages through lines that are cut and stalled, recovered by the package itself.
 //
 // The n-th publication of the channel is the number n. Each client holds what it gets against the sequence: the next number
-// with the next offset, or word that something is gone. OPENLINE_LOSS_MESSAGES says how many are received (`./check loss`: a million);
-// OPENLINE_LOSS_SEED repeats a run.
+// with the next offset, or word that something is gone. OPENLINE_LOSS_MESSAGES says how many all clients together could receive
+// (`./check loss-sessions`: a million); who is away for long is told of a gap instead. OPENLINE_LOSS_SEED repeats a run.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

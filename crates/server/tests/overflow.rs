@@ -1,15 +1,16 @@
-//! Readers that do not keep up, by each rule and at each door: what they hear is the sequence, or they are told what is missing.
+//! Readers that do not keep up, by each rule and at each door: what they hear is the sequence, or they are told what is missing;
+//! and the metrics say how many they were.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod support;
 
-use openline_server::Config;
 use openline_server::hub::{Limits, Namespaces, Overflow, Settings};
+use openline_server::{Admin, Config, Listen};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Raw, Running, start, upgrade};
+use crate::support::{PATIENCE, Raw, Running, masked, start, upgrade};
 
 /// More than what the kernel takes for a reader that does not read: some 4 MiB of ours, and little of its own.
 const MESSAGES: u64 = 200;
@@ -19,7 +20,32 @@ const BYTES: usize = 60_000;
 async fn server(overflow: Overflow) -> Running {
     let settings = Settings { overflow, ..Settings::default() };
     let channels = Limits { max_outbox_bytes: 512 << 10, ..Limits::default() };
-    start(Config { namespaces: Namespaces::new(settings), channels, ..Config::default() }).await
+    let admin = Some(Admin { listen: Listen::At(([127, 0, 0, 1], 0).into()), is_needed: true });
+    start(Config { namespaces: Namespaces::new(settings), channels, admin, ..Config::default() }).await
+}
+
+/// `openline_overflow_total`.
+#[derive(Debug, Default, PartialEq)]
+struct Counted {
+    conflated: u64,
+    dropped: u64,
+    disconnected: u64,
+}
+
+async fn counted(server: &Running) -> Counted {
+    let mut raw = Raw::connect(server.admin.unwrap()).await;
+    raw.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let metrics = raw.answer().await.body;
+    let of = |outcome: &str| -> u64 {
+        let name = format!("openline_overflow_total{{outcome=\"{outcome}\"}} ");
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&name))
+            .unwrap_or_else(|| panic!("{metrics}"))
+            .parse()
+            .unwrap()
+    };
+    Counted { conflated: of("conflated"), dropped: of("dropped"), disconnected: of("disconnected") }
 }
 
 /// A reader that asked, and does not read on for now.
@@ -34,6 +60,16 @@ async fn slow_reader(server: &Running, request: &str, status: u16) -> Raw {
 
 async fn slow_line(server: &Running) -> Raw {
     slow_reader(server, &upgrade("/c/x"), 101).await
+}
+
+/// A session on the same channel.
+async fn slow_session(server: &Running) -> Raw {
+    let mut raw = slow_reader(server, &upgrade("/connection/websocket"), 101).await;
+    raw.send(masked(0x81, br#"{"id":1,"connect":{}}"#)).await;
+    assert!(raw.text().await.contains("\"connect\""));
+    raw.send(masked(0x81, br#"{"id":2,"subscribe":{"channel":"x"}}"#)).await;
+    assert!(raw.text().await.contains("\"subscribe\""));
+    raw
 }
 
 async fn slow_events(server: &Running) -> Raw {
@@ -78,6 +114,18 @@ fn heard(text: &str) -> Heard {
 
 /// The next message of a line, or its end.
 async fn message(raw: &mut Raw) -> Heard {
+    match frame(raw).await {
+        (0x81, payload) => heard(std::str::from_utf8(&payload).unwrap()),
+        (0x88, payload) => Heard::Closed(
+            u16::from_be_bytes([payload[0], payload[1]]),
+            String::from_utf8(payload[2..].to_vec()).unwrap(),
+        ),
+        (other, _) => panic!("{other:x}"),
+    }
+}
+
+/// The next frame: its first byte, and its payload.
+async fn frame(raw: &mut Raw) -> (u8, Vec<u8>) {
     let read = async {
         let first = raw.0.read_u8().await.unwrap();
         let length = match raw.0.read_u8().await.unwrap() {
@@ -87,14 +135,7 @@ async fn message(raw: &mut Raw) -> Heard {
         };
         let mut payload = vec![0; length as usize];
         raw.0.read_exact(&mut payload).await.unwrap();
-        match first {
-            0x81 => heard(std::str::from_utf8(&payload).unwrap()),
-            0x88 => Heard::Closed(
-                u16::from_be_bytes([payload[0], payload[1]]),
-                String::from_utf8(payload[2..].to_vec()).unwrap(),
-            ),
-            other => panic!("{other:x}"),
-        }
+        (first, payload)
     };
     timeout(PATIENCE, read).await.expect("something comes")
 }
@@ -138,7 +179,7 @@ async fn drop_oldest_says_at_an_event_stream_what_is_missing_and_goes_on() {
     let server = server(Overflow::DropOldest).await;
     let mut events = slow_events(&server).await;
     publish_all(&server).await;
-    let (mut last, mut gaps, mut told) = (0, 0, 0);
+    let (mut last, mut gaps, mut told, mut dropped) = (0, 0, 0, 0);
     loop {
         match event(&mut events).await {
             Heard::Number(number) => {
@@ -147,13 +188,14 @@ async fn drop_oldest_says_at_an_event_stream_what_is_missing_and_goes_on() {
             }
             Heard::Gap(skipped) => {
                 assert_eq!(told, 0, "told once, before the next message");
-                (gaps, told) = (gaps + 1, skipped);
+                (gaps, told, dropped) = (gaps + 1, skipped, dropped + skipped);
             }
             Heard::End => break,
             other => panic!("{other:?}"),
         }
     }
     assert_eq!((last + told, gaps > 0), (MESSAGES, true));
+    assert_eq!(counted(&server).await, Counted { dropped, ..Counted::default() });
 }
 
 #[tokio::test]
@@ -173,6 +215,8 @@ async fn drop_oldest_closes_a_websocket_before_it_hears_anything_after_the_gap()
                 let skipped: u64 = skipped.unwrap_or_else(|| panic!("{reason}")).parse().unwrap();
                 assert_eq!(code, 4010);
                 assert!(skipped > 0 && last + skipped <= MESSAGES, "{last} heard, {skipped} skipped");
+                // All was published before it was told.
+                assert_eq!(counted(&server).await, Counted { dropped: skipped, ..Counted::default() });
                 break;
             }
             other => panic!("{other:?}"),
@@ -185,6 +229,7 @@ async fn latest_per_key_gives_the_newest_of_each_key_at_both_doors() {
     let server = server(Overflow::LatestPerKey).await;
     let (mut line, mut events) = (slow_line(&server).await, slow_events(&server).await);
     publish_all(&server).await;
+    let mut conflated = 0;
     for door in ["websocket", "events"] {
         let (mut newest, mut last, mut count) = ([0; 4], 0, 0);
         loop {
@@ -201,7 +246,9 @@ async fn latest_per_key_gives_the_newest_of_each_key_at_both_doors() {
         }
         assert_eq!(newest, [200, 197, 198, 199], "{door}");
         assert!(count < MESSAGES, "{door}: nothing was left out");
+        conflated += MESSAGES - count;
     }
+    assert_eq!(counted(&server).await, Counted { conflated, ..Counted::default() });
 }
 
 #[tokio::test]
@@ -221,4 +268,87 @@ async fn disconnect_ends_an_event_stream_which_comes_back_and_is_told() {
         }
     }
     assert!(last < MESSAGES);
+    assert_eq!(counted(&server).await, Counted { disconnected: 1, ..Counted::default() });
+}
+
+#[tokio::test]
+async fn disconnect_closes_a_websocket_with_4008() {
+    let server = server(Overflow::Disconnect).await;
+    let mut line = slow_line(&server).await;
+    publish_all(&server).await;
+    let mut last = 0;
+    loop {
+        match message(&mut line).await {
+            Heard::Number(number) => {
+                assert_eq!(number, last + 1);
+                last = number;
+            }
+            Heard::Closed(code, _) => {
+                assert_eq!(code, 4008);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(last < MESSAGES);
+    assert_eq!(counted(&server).await, Counted { disconnected: 1, ..Counted::default() });
+}
+
+/// What a session hears until it is told that it was too slow, or `end`: how many publications, and the code.
+async fn session_hears(raw: &mut Raw) -> (u64, Option<u64>) {
+    let mut heard = 0;
+    loop {
+        let (first, payload) = frame(raw).await;
+        if first == 0x88 {
+            return (heard, Some(u16::from_be_bytes([payload[0], payload[1]]).into()));
+        }
+        for line in std::str::from_utf8(&payload).unwrap().lines() {
+            let said: serde_json::Value = serde_json::from_str(line).unwrap();
+            let push = &said["push"];
+            match (&push["pub"]["data"], &push["unsubscribe"]["code"]) {
+                (data, _) if *data == "end" => return (heard, None),
+                (data, _) if data.is_string() => heard += 1,
+                (_, code) if code.is_u64() => return (heard, code.as_u64()),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_keep_up_is_counted_as_at_the_doors() {
+    for overflow in [Overflow::Disconnect, Overflow::DropOldest, Overflow::LatestPerKey] {
+        let server = server(overflow).await;
+        let mut session = slow_session(&server).await;
+        publish_all(&server).await;
+        let (heard, code) = session_hears(&mut session).await;
+        let counted = counted(&server).await;
+        let of = |conflated, dropped, disconnected| Counted { conflated, dropped, disconnected };
+        match overflow {
+            Overflow::Disconnect => assert_eq!((code, counted), (Some(3008), of(0, 0, 1))),
+            // What comes after a gap it is not told.
+            Overflow::DropOldest => {
+                assert_eq!((code, counted.dropped > 0), (Some(2500), true));
+                assert_eq!(counted, of(0, counted.dropped, 0));
+            }
+            _ => assert_eq!((code, counted), (None, of(MESSAGES - heard, 0, 0))),
+        }
+        assert!(heard < MESSAGES);
+    }
+}
+
+/// Who polls has no outbox, whatever the rule: each request reads the history.
+#[tokio::test]
+async fn who_polls_is_never_too_slow() {
+    for overflow in [Overflow::Disconnect, Overflow::DropOldest, Overflow::LatestPerKey] {
+        let server = server(overflow).await;
+        let mut waiting = server.connect().await;
+        waiting.send("GET /c/x?wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        publish_all(&server).await;
+        assert_eq!(waiting.answer().await.status, 200);
+        let mut late = server.connect().await;
+        late.send("GET /c/x HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert_eq!(late.answer().await.status, 200);
+        assert_eq!(counted(&server).await, Counted::default());
+    }
 }

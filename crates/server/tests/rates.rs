@@ -5,11 +5,14 @@ mod support;
 
 use std::time::Duration;
 
-use openline_server::hosting::{Exec, Proxy, Route, Sharing, What};
+use openline_server::hosting::{Exec, Proxy, Route, Sharing, Tcp, What};
 use openline_server::knock::Knock;
 use openline_server::{Config, HostSettings, Network, Policies, Policy, Proxies, Rate, RateOverrides, Rates, Secret};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout};
 
-use crate::support::{Answer, Running, close, masked, start, upgrade, upgrade_with};
+use crate::support::{Answer, PATIENCE, Running, close, masked, start, upgrade, upgrade_with};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -204,6 +207,177 @@ async fn what_is_hosted_does_not_hear_what_is_too_much() {
         line.expects(b"\x81\x06123456").await;
         line.send(masked(0x81, b"123456")).await;
         line.expects(close(1008, "too many bytes: 10/h for one address; wait 720 s")).await;
+    }
+}
+
+/// A service hears what was allowed, and nothing of the message that was too much.
+#[tokio::test]
+async fn a_tcp_service_hears_no_more_than_may_be_said() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = || What::Tcp(Tcp::to(service.local_addr().unwrap().to_string().parse().unwrap()));
+    let unsaid = RateOverrides::default;
+    let messages = "too many messages: 2/h for one";
+    let bytes = "too many bytes: 10/h for one";
+    let cases = [
+        (
+            RateOverrides { messages_per_connection: Some(few(2)), ..unsaid() },
+            ["abcd", "abcd", "a"],
+            format!("{messages} connection; wait 1800 s"),
+        ),
+        (
+            RateOverrides { messages_per_address: Some(few(2)), ..unsaid() },
+            ["abcd", "abcd", "a"],
+            format!("{messages} address; wait 1800 s"),
+        ),
+        (
+            RateOverrides { bytes_per_connection: Some(few(10)), ..unsaid() },
+            ["abcd", "abcd", "abcd"],
+            format!("{bytes} connection; wait 720 s"),
+        ),
+        (
+            RateOverrides { bytes_per_address: Some(few(10)), ..unsaid() },
+            ["abcd", "abcd", "abcd"],
+            format!("{bytes} address; wait 720 s"),
+        ),
+    ];
+    for (rates, said, reason) in cases {
+        let is_shared = reason.contains("address");
+        let route = Route { rates, ..Route::new("/tcp", to()) };
+        let server = start(Config { routes: vec![route], ..Config::default() }).await;
+        let mut line = server.open("/tcp").await;
+        for message in said {
+            line.send(masked(0x82, message.as_bytes())).await;
+        }
+        let (mut stream, _) = timeout(PATIENCE, service.accept()).await.expect("it is there").unwrap();
+        line.expects(close(1008, &reason)).await;
+        line.send(masked(0x88, b"")).await;
+        drop(line); // the server waits for that, for a while
+        let mut heard = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut heard)).await.expect("it ends").unwrap();
+        assert_eq!(heard, "abcdabcd", "{reason}");
+        // Another line has what it may say for itself, and nothing of what its address may.
+        let mut other = server.open("/tcp").await;
+        other.send(masked(0x82, b"abcd")).await;
+        let (mut stream, _) = service.accept().await.unwrap();
+        match is_shared {
+            true => other.expects(&close(1008, "")[..1]).await,
+            false => {
+                let mut heard = [0; 4];
+                timeout(PATIENCE, stream.read_exact(&mut heard)).await.expect("it hears it").unwrap();
+                stream.write_all(b"heard").await.unwrap();
+                other.expects(b"\x82\x05heard").await;
+            }
+        }
+    }
+}
+
+/// A server behind, and what its channel `x` says.
+async fn behind_us() -> (Running, support::Raw) {
+    let behind = start(Config { proxies: this_machine(), knock: localhost(), ..Config::default() }).await;
+    let line = behind.open("/c/x").await;
+    (behind, line)
+}
+
+/// Nobody reads what passes through a tunnel, so nobody can be told that it is too much: it waits.
+#[tokio::test]
+async fn a_tunnel_passes_no_more_bytes_in_a_time_than_may_be_said() {
+    const PERIOD: Duration = Duration::from_millis(500);
+    let (behind, _) = behind_us().await;
+    let rate = Some(Some(Rate { amount: 100, per: PERIOD }));
+    let unsaid = RateOverrides::default;
+    for rates in [
+        RateOverrides { bytes_per_connection: rate, ..unsaid() },
+        RateOverrides { bytes_per_address: rate, ..unsaid() },
+    ] {
+        let is_shared = rates.bytes_per_address.is_some();
+        let proxy = Proxy { tunnel: true, ..Proxy::to(format!("ws://{}/test", behind.address).parse().unwrap()) };
+        let route = Route { rates, ..Route::new("/tunnel", What::Proxy(Box::new(proxy))) };
+        let server = start(Config { routes: vec![route], ..Config::default() }).await;
+        let (mut one, mut other) = (server.open("/tunnel").await, server.open("/tunnel").await);
+        let begin = Instant::now();
+        let message = [b'x'; 94]; // with the head and the key of its frame, 100
+        for _ in 0..3 {
+            one.send(masked(0x81, &message)).await;
+            one.expects([&[0x81, 94], &message[..]].concat()).await;
+        }
+        assert!(begin.elapsed() >= 2 * PERIOD, "{:?}", begin.elapsed());
+        // Another line of the same address waits for what this one said.
+        other.send(masked(0x81, &message)).await;
+        other.expects([&[0x81, 94], &message[..]].concat()).await;
+        assert!(!is_shared || begin.elapsed() >= 3 * PERIOD, "{:?}", begin.elapsed());
+        one.send(masked(0x88, &close(4001, "own")[2..])).await;
+        one.expects(close(4001, "own")).await;
+    }
+}
+
+/// The server behind hears nothing of a request that says how long it is, if that is too much.
+#[tokio::test]
+async fn requests_that_are_passed_on_count_with_their_bytes() {
+    let (behind, mut line) = behind_us().await;
+    let proxy = Proxy::to(format!("http://{}/c/x", behind.address).parse().unwrap());
+    let rates = RateOverrides { bytes_per_address: Some(few(10)), ..RateOverrides::default() };
+    let route = Route { rates, ..Route::new("/up", What::Proxy(Box::new(proxy))) };
+    let server = start(Config { routes: vec![route], ..Config::default() }).await;
+    let post = |body: &str| post("", body).replace("/c/x", "/up");
+    let in_chunks = |body: &str| {
+        let head = "POST /up HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+    };
+    assert_eq!(ask(&server, post("123456")).await.status, 202);
+    is_too_much(&ask(&server, post("123456")).await, "too many bytes: 10/h for one address");
+    assert_eq!(ask(&server, in_chunks("12")).await.status, 202);
+    is_too_much(&ask(&server, in_chunks("123456")).await, "too many bytes: 10/h for one address");
+    assert_eq!(ask(&server, "GET /up HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()).await.status, 200);
+    assert_eq!(ask(&server, post("12")).await.status, 202);
+    line.expects(b"\x82\x06123456\x82\x0212\x82\x0212").await;
+}
+
+/// Whatever somebody connects to; at a route it is WebSockets that are counted.
+#[tokio::test]
+async fn connections_count_everywhere() {
+    let (behind, _) = behind_us().await;
+    let to = || Proxy::to(format!("ws://{}/test", behind.address).parse().unwrap());
+    let routes = |rates: RateOverrides| -> Vec<Route> {
+        [("/tunnel", Proxy { tunnel: true, ..to() }), ("/proxy", to())]
+            .map(|(path, proxy)| Route { rates: rates.clone(), ..Route::new(path, What::Proxy(Box::new(proxy))) })
+            .into()
+    };
+    let increment = upgrade_with("/increment", "Sec-WebSocket-Protocol: dumb-increment-protocol\r\n");
+    let plain = "GET /proxy HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned();
+    let rates = Rates { connects_per_address: few(1), ..Rates::default() };
+    for (is_demo, request, status) in [
+        (true, upgrade("/test"), 101),
+        (true, upgrade("/chat"), 101),
+        (true, increment, 101),
+        (false, upgrade("/tunnel"), 101),
+        (false, upgrade("/proxy"), 101),
+        (false, plain, 426),
+    ] {
+        let routes = if is_demo { Vec::new() } else { routes(RateOverrides::default()) };
+        let server = start(Config { routes, rates: rates.clone(), ..Config::default() }).await;
+        assert_eq!(ask(&server, request.clone()).await.status, status, "{request}");
+        is_too_much(&ask(&server, request).await, "too many connects: 1/h for one address");
+    }
+    let own = RateOverrides { connects_per_address: Some(few(1)), ..RateOverrides::default() };
+    let server = start(Config { routes: routes(own), ..Config::default() }).await;
+    for path in ["/tunnel", "/proxy"] {
+        assert_eq!(ask(&server, upgrade(path)).await.status, 101, "{path}");
+        is_too_much(&ask(&server, upgrade(path)).await, "too many connects: 1/h for one address");
+    }
+}
+
+/// An echo, a chat and a counter to try WebSockets on; a server with a file has no such thing unless it asks for it.
+#[tokio::test]
+async fn what_is_said_in_the_demo_is_not_counted() {
+    let rates = Rates { messages_per_connection: few(1), bytes_per_address: few(1), ..Rates::default() };
+    let server = server(rates).await;
+    let (mut test, mut chat, mut listens) =
+        (server.open("/test").await, server.open("/chat").await, server.open("/chat").await);
+    for _ in 0..3 {
+        test.send(masked(0x81, b"hi")).await;
+        test.until("hi").await;
+        chat.send(masked(0x81, b"hi")).await;
+        listens.until("hi").await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -18,12 +18,14 @@ thread_local! {
 
 /// Whatever is there; empty at the end. Cancel-safe.
 pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
-    poll_fn(|cx| {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
-            Ok(Bytes::copy_from_slice(buffer.filled())).into()
-        })
+    poll_fn(|cx| poll_read(from, cx)).await
+}
+
+/// The same, for those who wait for more than this.
+pub(super) fn poll_read(from: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())))
     })
-    .await
 }

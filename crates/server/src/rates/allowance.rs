@@ -136,8 +136,12 @@ impl Spending {
 
     /// Whether anything of what lines say is limited, where no channel is.
     pub(crate) fn is_limited(&self) -> bool {
-        let is = |what, by| self.allowance.nearest(None, what, by).is_some();
-        [What::Messages, What::Bytes].iter().any(|what| is(*what, By::Connection) || is(*what, By::Address))
+        self.is_limited_in(What::Messages) || self.is_limited_in(What::Bytes)
+    }
+
+    /// Whether this is.
+    pub(crate) fn is_limited_in(&self, what: What) -> bool {
+        [By::Connection, By::Address].iter().any(|by| self.allowance.nearest(None, what, *by).is_some())
     }
 
     /// A message of so many bytes, to a channel of this namespace, if it is one.
@@ -154,6 +158,22 @@ impl Spending {
             }
             allowance.take(namespace, what, *address, amount)?;
         }
+        Ok(())
+    }
+
+    /// So many bytes of a stream, of which nobody knows messages: all of them, or none.
+    ///
+    /// # Errors
+    /// It is too much, and was counted.
+    pub(crate) fn bytes(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        let (what, by, amount) = (What::Bytes, By::Connection, bytes as u64);
+        let mut used = self.used[1];
+        if let Some((_, rate)) = self.allowance.nearest(None, what, by) {
+            let taken = used.take(rate, amount, self.allowance.now());
+            taken.map_err(|wait| self.allowance.refuse(TooMuch { what, by, rate, wait }))?;
+        }
+        self.take(None, what, amount)?;
+        self.used[1] = used;
         Ok(())
     }
 

@@ -337,6 +337,58 @@ async fn a_tunnel_passes_bytes_and_only_after_a_checked_101() {
     }
 }
 
+/// Nobody here knows what is said in a tunnel; whether it is taken, the system knows (`TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_takes_nothing_out_of_a_tunnel_is_given_up_by_the_system() {
+    let behind = Behind::new().await;
+    let line = LineConfig { write_timeout: Duration::from_secs(1), ..LineConfig::default() };
+    let routes = vec![Route::new("/", proxied(Proxy { tunnel: true, ..behind.proxy() }))];
+    let server = start(Config { routes, line, ..Config::default() }).await;
+    let mut deaf = server.connect().await;
+    deaf.send(upgrade("/")).await;
+    let mut stream = behind.accept().await;
+    head(&mut stream).await;
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    assert_eq!(deaf.answer().await.status, 101);
+    let flood = async { while stream.write_all(&[0x82; 64 << 10]).await.is_ok() {} };
+    timeout(PATIENCE, flood).await.expect("it is given up");
+}
+
+/// An end that has said all still hears the other one.
+#[tokio::test]
+async fn a_tunnel_ends_one_way_at_a_time() {
+    let behind = Behind::new().await;
+    let server = host_one("/", proxied(Proxy { tunnel: true, ..behind.proxy() })).await;
+    let mut client = server.connect().await;
+    // What follows the request at once passes, too.
+    client.send(format!("{}early", upgrade("/"))).await;
+    let mut stream = behind.accept().await;
+    head(&mut stream).await;
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nsoon";
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    assert_eq!(client.answer().await.status, 101);
+    client.expects("soon").await;
+    client.send("last").await;
+    client.0.shutdown().await.unwrap();
+    let mut said = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut said)).await.expect("it ends").unwrap();
+    assert_eq!(said, "earlylast");
+    // More than fits anywhere, to somebody who is not listening yet.
+    let much = vec![b'x'; 8 << 20];
+    let saying = tokio::spawn(async move {
+        stream.write_all(&much).await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    let mut heard = Vec::new();
+    timeout(PATIENCE, client.0.read_to_end(&mut heard)).await.expect("it ends").unwrap();
+    assert_eq!(heard.len(), 8 << 20);
+    saying.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_resets_in_the_middle_of_a_message_is_1014() {
     let behind = Behind::new().await;

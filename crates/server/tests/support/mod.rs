@@ -34,6 +34,8 @@ pub fn upgrade_with(path: &str, fields: &str) -> String {
 /// A server on a free port of 127.0.0.1. It ends with this.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where its metrics are, if it has any.
+    pub admin: Option<SocketAddr>,
     pub lines: Arc<Lines>,
     order: Option<oneshot::Sender<Order>>,
     served: JoinHandle<Farewell>,
@@ -42,10 +44,10 @@ pub struct Running {
 pub async fn start(config: Config) -> Running {
     let config = Config { listen: vec![Listen::At(([127, 0, 0, 1], 0).into())], ..config };
     let server = Server::bind(config).await.unwrap();
-    let (address, lines) = (server.local_addrs()[0], server.lines());
+    let (address, admin, lines) = (server.local_addrs()[0], server.admin_addr(), server.lines());
     let (order, ordered) = oneshot::channel();
     let served = tokio::spawn(server.serve(async { ordered.await.unwrap_or(Order::Close) }));
-    Running { address, lines, order: Some(order), served }
+    Running { address, admin, lines, order: Some(order), served }
 }
 
 impl Running {

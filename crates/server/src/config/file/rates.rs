@@ -64,10 +64,10 @@ pub(crate) struct Overrides {
     /// Messages that one address may send.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages_per_address: Option<RateOrOff>,
-    /// Bytes that one WebSocket may send.
+    /// Bytes that one WebSocket may send. With more it is closed; a tunnel waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_connection: Option<BytesRateOrOff>,
-    /// Bytes that one address may send.
+    /// Bytes that one address may send, the bodies of requests that a `proxy` passes on among them.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_address: Option<BytesRateOrOff>,
     /// Channels that one address may begin to listen to.

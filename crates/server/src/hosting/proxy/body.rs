@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::pool::Taken;
+use crate::rates::{Spending, TooMuch, What};
 
 /// A request's body, which can be asked whether any of it was taken: then no other server can have it.
 #[derive(Clone, Debug)]
@@ -24,15 +25,20 @@ struct Shared {
     body: Mutex<(Incoming, u64)>,
     is_touched: AtomicBool,
     is_too_big: AtomicBool,
+    /// Whose bytes are counted as they come: of a body that did not say how long it is.
+    spending: Option<Spending>,
+    too_much: OnceLock<TooMuch>,
 }
 
 impl Upload {
     /// Of at most so many bytes.
-    pub(super) fn new(body: Incoming, max_bytes: u64) -> Self {
+    pub(super) fn new(body: Incoming, max_bytes: u64, spending: Option<Spending>) -> Self {
         let shared = Shared {
             body: Mutex::new((body, max_bytes)),
             is_touched: AtomicBool::new(false),
             is_too_big: AtomicBool::new(false),
+            spending,
+            too_much: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -47,23 +53,28 @@ impl Upload {
         self.shared.is_too_big.load(Ordering::Relaxed)
     }
 
+    /// Whether it broke off because its client said too much.
+    pub(super) fn too_much(&self) -> Option<&TooMuch> {
+        self.shared.too_much.get()
+    }
+
     fn with<T>(&self, what: impl FnOnce(&mut (Incoming, u64)) -> T) -> T {
         // Nothing in here panics half-way.
         what(&mut self.shared.body.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A request's body has more bytes than the route takes.
+/// A request's body has more bytes than the route takes, or than its client may send.
 #[derive(Debug)]
-pub(super) struct TooBig;
+pub(super) struct BrokenOff;
 
-impl fmt::Display for TooBig {
+impl fmt::Display for BrokenOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the request's body is too long")
     }
 }
 
-impl Error for TooBig {}
+impl Error for BrokenOff {}
 
 impl Body for Upload {
     type Data = Bytes;
@@ -79,8 +90,13 @@ impl Body for Upload {
                 Some(less) => *left = less,
                 None => {
                     self.shared.is_too_big.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Some(Err(TooBig.into())));
+                    return Poll::Ready(Some(Err(BrokenOff.into())));
                 }
+            }
+            let taken = self.shared.spending.as_ref().map(|spending| spending.take(None, What::Bytes, bytes));
+            if let Some(Err(too_much)) = taken {
+                let _ = self.shared.too_much.set(too_much); // the first is as good as any
+                return Poll::Ready(Some(Err(BrokenOff.into())));
             }
             Poll::Ready(Some(Ok(frame)))
         })

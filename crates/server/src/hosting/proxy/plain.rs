@@ -14,13 +14,14 @@ use super::body::{Download, Upload};
 use super::fields::{self, Asker};
 use super::pool::{Member, Pool};
 use super::{HostHeader, Upstream};
-use crate::edge::answer::{method_not_allowed, text};
+use crate::edge::answer::{self, method_not_allowed, text};
 use crate::edge::path;
 use crate::edge::visitor::{ClientAddress, Visitor};
 use crate::hosting::body::{Body, boxed, full};
 use crate::hosting::dial::DialError;
 use crate::hosting::place::Found;
 use crate::hosting::{entry, template};
+use crate::rates::{Spending, What};
 use crate::rights::Identity;
 use crate::site::Site;
 
@@ -39,10 +40,19 @@ pub(in crate::hosting) async fn respond(
     if length.is_some_and(|length| length > pool.max_body_bytes) {
         return full(too_big(pool));
     }
+    // What a body says of its length is counted before anybody behind hears of it; what says nothing, as it comes.
+    let spending = Spending::of(&request).filter(|spending| spending.is_limited_in(What::Bytes));
+    let spending = match (spending, length) {
+        (Some(spending), Some(length)) => match spending.take(None, What::Bytes, length) {
+            Ok(()) => None,
+            Err(too_much) => return full(answer::too_much(&too_much)),
+        },
+        (spending, _) => spending,
+    };
     let asker = asker(&request, pool, visitor, site);
     let (mut head, body) = request.into_parts();
     fields::of_request(&mut head.headers, &asker);
-    let body = Upload::new(body, pool.max_body_bytes);
+    let body = Upload::new(body, pool.max_body_bytes, spending);
     // RFC 9110 §9.2.2: what can be asked twice.
     let is_repeatable = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let mut tried = Vec::new();
@@ -71,6 +81,9 @@ pub(in crate::hosting) async fn respond(
             }
             Ok(Err(_)) if body.is_too_big() => return full(too_big(pool)),
             Ok(Err(error)) => {
+                if let Some(too_much) = body.too_much() {
+                    return full(answer::too_much(too_much));
+                }
                 if error.is_connect() {
                     member.pause();
                 }

@@ -1,6 +1,6 @@
 //! A WebSocket passed on as bytes: what the two ends agree on is theirs, and nobody here looks at it.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use openline::http1::{HeadLimits, ResponseReader, encode_request};
 use openline::proto::handshake::accept_key;
 use openline::{ClientStream, http1};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::fields::{introduce, strip_hop_by_hop};
 use super::plain::{asker, host, path_at, refuse};
@@ -25,7 +25,9 @@ use crate::edge::answer::text;
 use crate::edge::visitor::Visitor;
 use crate::hosting::arrive::Refusal;
 use crate::hosting::place::Found;
+use crate::hosting::reading;
 use crate::lines::Line;
+use crate::rates::{Spending, What};
 use crate::site::Site;
 
 /// The other server's end, after a 101 that was checked.
@@ -37,6 +39,7 @@ pub(crate) struct Tunnel {
     /// The 101, for the client.
     pub(crate) response: Vec<u8>,
     idle_timeout: Option<Duration>,
+    toll: Option<Box<Toll>>,
     pub(in crate::hosting) slot: Option<OwnedSemaphorePermit>,
     _taken: Taken,
 }
@@ -85,7 +88,7 @@ pub(in crate::hosting) async fn open(
     }
     let response = with_route(response, found);
     let idle_timeout = found.place.line.idle_timeout;
-    Ok(Tunnel { upstream, rest, response, idle_timeout, slot: None, _taken: taken })
+    Ok(Tunnel { upstream, rest, response, idle_timeout, toll: Toll::of(request), slot: None, _taken: taken })
 }
 
 /// A refusal's body, up to 16 KiB: as long as it says it is. One of another kind is left out.
@@ -142,27 +145,21 @@ async fn ask(stream: &mut ClientStream, request: &Request<()>) -> io::Result<(Re
 
 impl Tunnel {
     /// Passes bytes both ways until both ends have ended, nothing passed for the route's `idle_timeout`, or the server ends.
-    pub(crate) fn serve<S>(self, mut stream: S, leftover: Bytes, mut line: Line, peer: SocketAddr) -> crate::edge::Line
+    pub(crate) fn serve<S>(self, client: S, leftover: Bytes, mut line: Line, peer: SocketAddr) -> crate::edge::Line
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Box::pin(async move {
-            let Self { upstream, rest, idle_timeout, slot: _slot, _taken, .. } = self;
+            let Self { upstream, rest, idle_timeout, toll, slot: _slot, _taken, .. } = self;
             let last = Mutex::new(Instant::now());
-            let mut upstream = Noticed { stream: upstream, last: &last };
-            let passing = async {
-                upstream.write_all(&leftover).await?;
-                upstream.flush().await?;
-                stream.write_all(&rest).await?;
-                stream.flush().await?;
-                copy_bidirectional(&mut stream, &mut upstream).await
-            };
+            let (up, down) = (Way::new(leftover, toll), Way::new(rest, None));
+            let passing = Passing { client, upstream, up, down, last: &last };
             tokio::select! {
                 biased;
                 _ = line.told_to_close() => tracing::debug!(%peer, "the tunnel is closed"),
                 () = idle(&last, idle_timeout) => tracing::debug!(%peer, "nothing passed through the tunnel"),
                 passed = passing => match passed {
-                    Ok(_) => tracing::debug!(%peer, "the tunnel ended"),
+                    Ok(()) => tracing::debug!(%peer, "the tunnel ended"),
                     Err(error) => tracing::debug!(%peer, %error, "the tunnel broke"),
                 },
             }
@@ -182,38 +179,141 @@ async fn idle(last: &Mutex<Instant>, limit: Option<Duration>) {
     }
 }
 
-/// A stream of which it is noticed when bytes passed. Whatever passes through a tunnel passes through one of its ends.
-struct Noticed<'a, S> {
-    stream: S,
+/// The two ends, until both have said all.
+struct Passing<'a, S> {
+    client: S,
+    upstream: ClientStream,
+    up: Way,
+    down: Way,
+    /// When something passed.
     last: &'a Mutex<Instant>,
 }
 
-impl<S> Noticed<'_, S> {
-    fn notice(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Passing<'_, S> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { client, upstream, up, down, last } = self.get_mut();
+        let up = up.poll(client, upstream, last, cx)?;
+        let down = down.poll(upstream, client, last, cx)?;
+        match up.is_ready() && down.is_ready() {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Noticed<'_, S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
-        self.notice();
-        Poll::Ready(Ok(()))
+/// One direction. Nothing more is read until what was read is written, so that whoever speaks waits for whoever does not
+/// listen; and while nobody speaks, nothing is held.
+struct Way {
+    /// Read, and not written yet.
+    bytes: Bytes,
+    toll: Option<Box<Toll>>,
+    /// Whether TLS may hold some of it back.
+    is_held_back: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Open,
+    /// The one end has said all, which the other does not know yet.
+    Ending,
+    Ended,
+}
+
+impl Way {
+    /// One on which some bytes are already.
+    fn new(bytes: Bytes, mut toll: Option<Box<Toll>>) -> Self {
+        if let Some(toll) = &mut toll {
+            toll.unpaid = bytes.len();
+        }
+        Self { bytes, toll, is_held_back: false, stage: Stage::Open }
+    }
+
+    fn poll(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+        last: &Mutex<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.stage {
+                Stage::Open if self.bytes.is_empty() => match reading::poll_read(from, cx)? {
+                    Poll::Ready(bytes) if bytes.is_empty() => self.stage = Stage::Ending,
+                    Poll::Ready(bytes) => {
+                        notice(last);
+                        if let Some(toll) = &mut self.toll {
+                            toll.unpaid = bytes.len();
+                        }
+                        self.bytes = bytes;
+                    }
+                    Poll::Pending if self.is_held_back => {
+                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        self.is_held_back = false;
+                        return Poll::Pending;
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Stage::Open => {
+                    if let Some(toll) = &mut self.toll {
+                        ready!(toll.poll_paid(cx));
+                    }
+                    let count = ready!(Pin::new(&mut *to).poll_write(cx, &self.bytes))?;
+                    if count == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    notice(last);
+                    self.bytes.advance(count);
+                    self.is_held_back = true;
+                    if self.bytes.is_empty() {
+                        self.bytes = Bytes::new(); // what is left of it keeps all of it
+                    }
+                }
+                Stage::Ending => {
+                    ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    self.stage = Stage::Ended;
+                }
+                Stage::Ended => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noticed<'_, S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.notice();
-        Poll::Ready(Ok(count))
+fn notice(last: &Mutex<Instant>) {
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+}
+
+/// What the client may say in a time. What is more waits here, and then in its own system: nobody can be told in bytes
+/// that nobody reads.
+#[derive(Debug)]
+struct Toll {
+    spending: Spending,
+    unpaid: usize,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Toll {
+    /// `None`: it may say what it likes.
+    fn of(request: &Request<()>) -> Option<Box<Self>> {
+        let spending = Spending::of(request).filter(|spending| spending.is_limited_in(What::Bytes))?;
+        Some(Box::new(Self { spending, unpaid: 0, wait: None }))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_paid(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.unpaid > 0 {
+            if let Some(wait) = &mut self.wait {
+                ready!(wait.as_mut().poll(cx));
+            }
+            self.wait = match self.spending.bytes(self.unpaid) {
+                Ok(()) => {
+                    self.unpaid = 0;
+                    None
+                }
+                Err(too_much) => Some(Box::pin(sleep(too_much.wait))),
+            };
+        }
+        Poll::Ready(())
     }
 }
