@@ -67,19 +67,27 @@ impl<E> Channel<E> {
         self.history.expire(&settings.history, now);
         self.history.push(publication.clone(), &settings.history);
         self.used = now;
+        let deliveries = self.deliver(publication, settings, wakers);
+        (self.position(), deliveries)
+    }
+
+    /// Puts the newest publication into every outbox, and returns how many those are.
+    fn deliver(&mut self, publication: Arc<Publication<E>>, settings: &Settings, wakers: &mut Wakers) -> usize {
+        if self.subscribers.is_empty() {
+            self.newest = Weak::new();
+            return 0;
+        }
         let newest = Link::behind(self.newest.upgrade().as_ref(), publication);
         self.newest = Arc::downgrade(&newest);
         let publisher = newest.publication().publisher.as_deref().map(|publisher| &publisher.client);
         let mut deliveries = 0;
-        for (_, subscriber) in &self.subscribers {
-            let own = !subscriber.hears_itself
-                && subscriber.member.as_deref().is_some_and(|member| Some(&member.client) == publisher);
+        for (_, Subscriber { outbox, tag, hears_itself, member, .. }) in &self.subscribers {
+            let own = !hears_itself && member.as_deref().is_some_and(|member| Some(&member.client) == publisher);
             if !own {
-                let Subscriber { outbox, tag, .. } = subscriber;
                 deliveries += usize::from(outbox.publish(*tag, &newest, settings.overflow, wakers));
             }
         }
-        (self.position(), deliveries)
+        deliveries
     }
 
     /// Adds somebody, and tells the others.

@@ -14,9 +14,9 @@
 //!
 //! | what | takes of the heap |
 //! | --- | --- |
-//! | a channel with nothing in it | 150 bytes and its name |
-//! | a subscription with an outbox of its own | 310 bytes |
-//! | a publication that is kept | 140 bytes and its payload |
+//! | a channel with nothing in it | 140 bytes and its name |
+//! | a subscription with an outbox of its own | 350 bytes |
+//! | a publication that is kept | 160 bytes and its payload |
 //!
 //! As measured by `cargo run --release -p openline-hub --example memory` on 64-bit Linux.
 //!

@@ -86,7 +86,6 @@ struct Queued<E> {
 /// Publications of one subscription in a row.
 #[derive(Debug)]
 struct Waiting<E> {
-    tag: u32,
     may_drop: bool,
     run: Run<E>,
 }
@@ -161,7 +160,7 @@ impl<E> Outbox<E> {
     }
 
     /// The same for whoever can pass on many at once: where all that waits are publications of one subscription in a row, two or
-    /// more, it returns what that subscription is called and those of them that have about `max_bytes`.
+    /// more, it returns those of them that have about `max_bytes`, and `taken` stays as it is.
     ///
     /// # Errors
     /// [`TooSlow`], ever after.
@@ -170,7 +169,7 @@ impl<E> Outbox<E> {
         cx: &mut Context<'_>,
         max_bytes: usize,
         taken: &mut Vec<Delivery<E>>,
-    ) -> Poll<Result<Option<(u32, Run<E>)>, TooSlow>> {
+    ) -> Poll<Result<Option<Run<E>>, TooSlow>> {
         let mut state = self.lock();
         let before = state.bytes;
         let Some(run) = state.pop_many(max_bytes) else {
@@ -302,7 +301,8 @@ impl<E> State<E> {
 
     /// Puts something to the end of the queue.
     fn queue_up(&mut self, delivery: Delivery<E>, may_drop: bool) {
-        if let Some(Waiting { tag, may_drop, mut run }) = self.run.take() {
+        if let Some(Waiting { may_drop, mut run }) = self.run.take() {
+            let tag = run.tag();
             self.queue.extend(std::iter::from_fn(|| run.pop()).map(|publication| {
                 Some(Queued { delivery: Delivery::Publication { tag, publication, skipped: 0 }, may_drop })
             }));
@@ -313,9 +313,9 @@ impl<E> State<E> {
     /// Goes on with the run, or begins another one.
     fn go_on(&mut self, tag: u32, newest: &Arc<Link<E>>, may_drop: bool) {
         match &mut self.run {
-            None => self.run = Some(Waiting { tag, may_drop, run: Run::of(newest) }),
+            None => self.run = Some(Waiting { may_drop, run: Run::of(tag, newest) }),
             Some(waiting) => {
-                if (waiting.tag, waiting.may_drop) != (tag, may_drop) || !waiting.run.extend(newest) {
+                if (waiting.run.tag(), waiting.may_drop) != (tag, may_drop) || !waiting.run.extend(newest) {
                     let publication = newest.publication().clone();
                     self.queue_up(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
                 }
@@ -355,13 +355,12 @@ impl<E> State<E> {
     }
 
     /// The beginning of the run, if it is more than one publication and nothing else waits.
-    fn pop_many(&mut self, max_bytes: usize) -> Option<(u32, Run<E>)> {
-        let Waiting { tag, run, .. } = self.run.as_mut()?;
+    fn pop_many(&mut self, max_bytes: usize) -> Option<Run<E>> {
+        let Waiting { run, .. } = self.run.as_mut()?;
         let in_order = self.queue.is_empty() && self.skipped.is_empty();
         if !in_order || run.len() < 2 {
             return None;
         }
-        let tag = *tag;
         // Most of the time, all of it.
         let (many, bytes) = if self.bytes < max_bytes {
             (self.run.take()?.run, self.bytes)
@@ -379,12 +378,12 @@ impl<E> State<E> {
         };
         self.waiting -= many.len();
         self.bytes -= bytes;
-        Some((tag, many))
+        Some(many)
     }
 
     fn pop_run(&mut self) -> Option<Delivery<E>> {
-        let Waiting { tag, run, .. } = self.run.as_mut()?;
-        let (tag, next) = (*tag, run.pop());
+        let Waiting { run, .. } = self.run.as_mut()?;
+        let (tag, next) = (run.tag(), run.pop());
         if run.len() == 0 {
             self.run = None;
         }
@@ -436,7 +435,7 @@ impl<E> State<E> {
             }
         }
         self.close_holes();
-        if let Some(Waiting { run, .. }) = self.run.take_if(|waiting| waiting.tag == tag) {
+        if let Some(Waiting { run, .. }) = self.run.take_if(|waiting| waiting.run.tag() == tag) {
             self.waiting -= run.len();
             self.bytes -= run.iter().map(|publication| cost(publication)).sum::<usize>();
         }

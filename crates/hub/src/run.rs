@@ -17,11 +17,12 @@ pub(crate) struct Link<E> {
     next: OnceLock<Arc<Link<E>>>,
 }
 
-/// Publications of one channel, one after the other without a hole: at least one, all of them shared.
+/// Publications of one subscription, one after the other without a hole: at least one, all of them shared.
 ///
 /// It keeps in memory what is published after it as well, so it is not for keeping.
 #[derive(Debug)]
 pub struct Run<E = ()> {
+    tag: u32,
     first: Arc<Link<E>>,
     /// Where the last one is.
     last: usize,
@@ -60,8 +61,8 @@ impl<E> Drop for Link<E> {
 }
 
 impl<E> Run<E> {
-    pub(crate) fn of(first: &Arc<Link<E>>) -> Self {
-        Self { first: first.clone(), last: first.place(), count: 1 }
+    pub(crate) fn of(tag: u32, first: &Arc<Link<E>>) -> Self {
+        Self { tag, first: first.clone(), last: first.place(), count: 1 }
     }
 
     /// Goes on to `newest`, if that comes next.
@@ -77,12 +78,17 @@ impl<E> Run<E> {
 
     /// Takes the publications at the beginning that `wanted` says are wanted, and at least one.
     pub(crate) fn split_off_front(&mut self, mut wanted: impl FnMut(&Publication<E>) -> bool) -> Self {
-        let mut front = Self { first: self.first.clone(), last: self.first.place(), count: 0 };
+        let mut front = Self { tag: self.tag, first: self.first.clone(), last: self.first.place(), count: 0 };
         while self.count > 0 && wanted(&self.first.publication) {
             (front.last, front.count) = (self.first.place(), front.count + 1);
             self.step();
         }
         front
+    }
+
+    /// What the client called its subscription.
+    pub fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// The first of them.
@@ -103,7 +109,8 @@ impl<E> Run<E> {
     }
 
     /// All of them, in order, as [`Outbox::poll_take`](crate::Outbox::poll_take) gives them.
-    pub fn deliveries(&self, tag: u32) -> impl Iterator<Item = Delivery<E>> {
+    pub fn deliveries(&self) -> impl Iterator<Item = Delivery<E>> {
+        let tag = self.tag;
         self.iter().map(move |publication| Delivery::Publication { tag, publication: publication.clone(), skipped: 0 })
     }
 
@@ -151,7 +158,7 @@ mod tests {
         let first = Link::behind(None, publication(1));
         let second = Link::behind(Some(&first), publication(2));
         let third = Link::behind(Some(&second), publication(3));
-        let mut run = Run::of(&first);
+        let mut run = Run::of(1, &first);
         assert!(!run.extend(&third));
         assert!(run.extend(&second) && run.extend(&third));
         assert_eq!(run.len(), 3);

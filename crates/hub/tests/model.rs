@@ -282,8 +282,8 @@ impl Play {
                 match client.outbox.poll_take_run(&mut context, bytes.max(1), &mut taken) {
                     Poll::Pending => assert!(client.due.is_empty()),
                     Poll::Ready(result) => {
-                        if let Some((tag, run)) = result.unwrap() {
-                            taken.extend(run.deliveries(tag));
+                        if let Some(run) = result.unwrap() {
+                            taken.extend(run.deliveries());
                         }
                         assert!(!taken.is_empty());
                         for (due, taken) in client.due.drain(..taken.len()).zip(taken) {

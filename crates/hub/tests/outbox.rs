@@ -84,8 +84,8 @@ fn taken_in_a_row(outbox: &Outbox, max_bytes: usize) -> (Option<(u32, Vec<u64>)>
     match outbox.poll_take_run(&mut context, max_bytes, &mut taken) {
         Poll::Pending => (None, 0),
         Poll::Ready(run) => {
-            let offsets = |run: openline_hub::Run| run.iter().map(|publication| publication.offset).collect();
-            (run.unwrap().map(|(tag, run)| (tag, offsets(run))), taken.len())
+            let offsets = |run: &openline_hub::Run| run.iter().map(|publication| publication.offset).collect();
+            (run.unwrap().map(|run| (run.tag(), offsets(&run))), taken.len())
         }
     }
 }

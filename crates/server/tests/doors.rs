@@ -78,6 +78,50 @@ impl Events {
     }
 }
 
+/// As a frame: whether it came alone or in a row with others is no affair of who hears it.
+fn heard(payload: &[u8]) -> Vec<u8> {
+    let head = match payload.len() {
+        length @ ..126 => vec![0x82, length as u8],
+        length => [&[0x82, 126][..], &(length as u16).to_be_bytes()].concat(),
+    };
+    [&head, payload].concat()
+}
+
+#[tokio::test]
+async fn a_burst_is_heard_whole_and_in_order() {
+    let server = start(Config::default()).await;
+    let mut lines = [server.open("/c/burst").await, server.open("/c/burst").await];
+    let mut late = server.open("/c?ch=burst&ch=other").await;
+    let mut publisher = server.connect().await;
+    // Small ones, which go together; some that make a row too long for that; and one that is long alone.
+    for (burst, sizes) in [[10; 16], [0; 16], [3000; 16], [60_000; 16]].into_iter().enumerate() {
+        let payloads: Vec<Vec<u8>> =
+            sizes.iter().enumerate().map(|(n, size)| vec![(burst * 16 + n) as u8; *size]).collect();
+        let requests = payloads.iter().map(|payload| {
+            let length = payload.len();
+            let head = "POST /c/burst HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n";
+            [format!("{head}Content-Length: {length}\r\n\r\n").as_bytes(), payload].concat()
+        });
+        publisher.send(requests.collect::<Vec<_>>().concat()).await;
+        for line in &mut lines {
+            for payload in &payloads {
+                line.expects(heard(payload)).await;
+            }
+        }
+        for _ in &payloads {
+            assert_eq!(publisher.answer().await.status, 202);
+        }
+    }
+    // Who hears several channels is told which one it was, each time.
+    let mut text = String::new();
+    while text.matches(r#""channel":"burst""#).count() < 64 {
+        let mut bytes = [0; 4096];
+        let length = timeout(PATIENCE, late.0.read(&mut bytes)).await.unwrap().unwrap();
+        assert_ne!(length, 0);
+        text.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+}
+
 #[tokio::test]
 async fn what_is_posted_is_heard_at_every_door() {
     let server = start(Config::default()).await;

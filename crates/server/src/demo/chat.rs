@@ -65,14 +65,14 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, memb
                     Err(TooSlow) => return Ok(()), // as `serve` has seen, too
                     Ok(run) => run,
                 };
-                if let Some((tag, run)) = run {
+                if let Some(run) = run {
                     match batch::messages(&run) {
                         Some((messages, _)) => match socket.feed_all_shared(&messages).await {
                             // They are leaving, and hear no more.
                             Err(Error::Send(SendError::Closed)) => return drain(socket).await,
                             fed => fed?,
                         },
-                        None => taken.extend(run.deliveries(tag)),
+                        None => taken.extend(run.deliveries()),
                     }
                 }
                 for delivery in taken {

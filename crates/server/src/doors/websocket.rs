@@ -134,10 +134,10 @@ impl Visit {
                 },
                 Turn::Ours(Err(TooSlow)) => return Ok(()), // as `run` has seen, too
                 Turn::Ours(Ok((run, mut taken))) => {
-                    let messages = run.and_then(|(tag, run)| {
+                    let messages = run.and_then(|run| {
                         let messages = if self.target.several { None } else { batch::messages(&run) };
                         if messages.is_none() {
-                            taken.extend(run.deliveries(tag));
+                            taken.extend(run.deliveries());
                         }
                         messages
                     });
