@@ -1,6 +1,5 @@
 //! What waits for one client, bounded.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::{error, fmt};
@@ -10,6 +9,7 @@ use crate::channel::Wakers;
 use crate::counters::Counters;
 use crate::presence::Member;
 use crate::publication::Publication;
+use crate::queue::{Place, Queue};
 use crate::run::{Link, Run};
 use crate::settings::Overflow;
 
@@ -61,26 +61,15 @@ pub struct TooSlow;
 
 #[derive(Debug)]
 struct State<E> {
-    queue: VecDeque<Option<Queued<E>>>,
-    /// The number of the first in `queue`.
-    first: u64,
-    /// Behind all of `queue`, publications of one channel in a row: all that waits for most clients.
+    /// Publications of one channel in a row, behind all of `queue`: all that waits for most clients.
     run: Option<Waiting<E>>,
-    /// How many in `queue` are not replaced, and in `run`.
+    /// In a box, because most clients have none.
+    queue: Option<Box<Queue<E>>>,
+    /// How many there are in `queue` and `run`.
     waiting: usize,
     bytes: usize,
-    /// Where the newest publication with a key waits, by its subscription's tag. Only of subscriptions that conflate.
-    newest: HashMap<(u32, Arc<str>), u64>,
-    /// How many publications were dropped ahead of those that wait, by tag; few clients have any.
-    skipped: Vec<(u32, u64)>,
     waker: Option<Waker>,
     too_slow: bool,
-}
-
-#[derive(Debug)]
-struct Queued<E> {
-    delivery: Delivery<E>,
-    may_drop: bool,
 }
 
 /// Publications of one subscription in a row.
@@ -103,7 +92,7 @@ impl<E> Delivery<E> {
         }
     }
 
-    fn tag(&self) -> u32 {
+    pub(crate) fn tag(&self) -> u32 {
         match self {
             Self::Publication { tag, .. } | Self::Joined { tag, .. } | Self::Left { tag, .. } => *tag,
         }
@@ -116,17 +105,7 @@ fn cost<E>(publication: &Publication<E>) -> usize {
 
 impl<E> Outbox<E> {
     pub(crate) fn new(max_bytes: usize, budget: Arc<Budget>, counters: Arc<Counters>) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            first: 0,
-            run: None,
-            waiting: 0,
-            bytes: 0,
-            newest: HashMap::new(),
-            skipped: Vec::new(),
-            waker: None,
-            too_slow: false,
-        };
+        let state = State { run: None, queue: None, waiting: 0, bytes: 0, waker: None, too_slow: false };
         Self { state: Mutex::new(state), max_bytes, budget, counters }
     }
 
@@ -228,9 +207,7 @@ impl<E> Outbox<E> {
             match key {
                 Some(key) => {
                     let publication = publication.clone();
-                    state.queue_up(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
-                    let number = state.first + state.queue.len() as u64 - 1;
-                    state.newest.insert((tag, key), number);
+                    state.queue().push_newest((tag, key), Delivery::Publication { tag, publication, skipped: 0 });
                 }
                 None => state.go_on(tag, newest, may_drop),
             }
@@ -249,7 +226,7 @@ impl<E> Outbox<E> {
         }
         let cost = delivery.cost();
         if self.make_room(&mut state, cost, overflow) {
-            state.queue_up(delivery, false);
+            state.queue().push(delivery, false);
             state.waiting += 1;
             state.bytes += cost;
         }
@@ -299,15 +276,13 @@ impl<E> State<E> {
         }
     }
 
-    /// Puts something to the end of the queue.
-    fn queue_up(&mut self, delivery: Delivery<E>, may_drop: bool) {
-        if let Some(Waiting { may_drop, mut run }) = self.run.take() {
-            let tag = run.tag();
-            self.queue.extend(std::iter::from_fn(|| run.pop()).map(|publication| {
-                Some(Queued { delivery: Delivery::Publication { tag, publication, skipped: 0 }, may_drop })
-            }));
+    /// For what cannot go on with the run, which is put in before it.
+    fn queue(&mut self) -> &mut Queue<E> {
+        let queue = self.queue.get_or_insert_default();
+        if let Some(Waiting { may_drop, run }) = self.run.take() {
+            run.deliveries().for_each(|delivery| queue.push(delivery, may_drop));
         }
-        self.queue.push_back(Some(Queued { delivery, may_drop }));
+        queue
     }
 
     /// Goes on with the run, or begins another one.
@@ -317,48 +292,33 @@ impl<E> State<E> {
             Some(waiting) => {
                 if (waiting.run.tag(), waiting.may_drop) != (tag, may_drop) || !waiting.run.extend(newest) {
                     let publication = newest.publication().clone();
-                    self.queue_up(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
+                    self.queue().push(Delivery::Publication { tag, publication, skipped: 0 }, may_drop);
                 }
             }
         }
     }
 
     fn pop(&mut self) -> Option<Delivery<E>> {
-        let mut delivery = self.pop_queued().or_else(|| self.pop_run())?;
+        let queued = self.queue.as_mut().and_then(|queue| queue.pop());
+        let mut delivery = queued.or_else(|| self.pop_run())?;
         self.waiting -= 1;
         self.bytes -= delivery.cost();
-        if let Delivery::Publication { tag, skipped, .. } = &mut delivery
-            && let Some(at) = self.skipped.iter().position(|(of, _)| of == tag)
-        {
-            *skipped = self.skipped.swap_remove(at).1;
-        }
-        if self.waiting == 0 && self.queue.capacity() > 0 {
-            // Who was slow once does not keep the memory.
-            (self.queue, self.newest) = (VecDeque::new(), HashMap::new());
+        if let Some(queue) = &mut self.queue {
+            if let Delivery::Publication { tag, skipped, .. } = &mut delivery {
+                *skipped = queue.take_skipped(*tag);
+            }
+            if queue.is_empty() {
+                // Who was slow once does not keep the memory.
+                self.queue = None;
+            }
         }
         Some(delivery)
     }
 
-    fn pop_queued(&mut self) -> Option<Delivery<E>> {
-        loop {
-            let queued = self.queue.pop_front()?;
-            self.first += 1;
-            let Some(Queued { delivery, .. }) = queued else { continue };
-            if !self.newest.is_empty()
-                && let Some(place) = place(&delivery)
-                && self.newest.get(&place).is_some_and(|number| *number < self.first)
-            {
-                self.newest.remove(&place);
-            }
-            return Some(delivery);
-        }
-    }
-
-    /// The beginning of the run, if it is more than one publication and nothing else waits.
+    /// The beginning of the run, if it is more than one publication and there is nothing else to say.
     fn pop_many(&mut self, max_bytes: usize) -> Option<Run<E>> {
         let Waiting { run, .. } = self.run.as_mut()?;
-        let in_order = self.queue.is_empty() && self.skipped.is_empty();
-        if !in_order || run.len() < 2 {
+        if self.queue.is_some() || run.len() < 2 {
             return None;
         }
         // Most of the time, all of it.
@@ -391,83 +351,43 @@ impl<E> State<E> {
     }
 
     /// Removes the publication that this one makes obsolete, if there is one; returns what it cost.
-    fn replace(&mut self, place: &(u32, Arc<str>)) -> Option<usize> {
-        let number = self.newest.remove(place)?;
-        let old = self.queue.get_mut((number - self.first) as usize).and_then(Option::take)?;
-        let cost = old.delivery.cost();
+    fn replace(&mut self, place: &Place) -> Option<usize> {
+        let cost = self.queue.as_mut()?.replace(place)?.cost();
         self.waiting -= 1;
         self.bytes -= cost;
-        // Holes go when there are more of them than of anything else: so each costs little, and there are never many.
-        if self.queue.len() > 2 * self.waiting + 16 {
-            self.close_holes();
-        }
         Some(cost)
     }
 
     /// Drops the oldest publication that may be dropped, if there is one; returns what it cost.
     fn drop_oldest(&mut self) -> Option<usize> {
-        let oldest = self.queue.iter().position(|queued| queued.as_ref().is_some_and(|queued| queued.may_drop));
-        let old = match oldest {
-            Some(oldest) => self.queue.remove(oldest)??.delivery,
+        let queued = self.queue.as_mut().and_then(|queue| queue.drop_oldest());
+        let old = match queued {
+            Some(old) => old,
             None if self.run.as_ref().is_some_and(|waiting| waiting.may_drop) => self.pop_run()?,
             None => return None,
         };
         let cost = old.cost();
         self.waiting -= 1;
         self.bytes -= cost;
-        let tag = old.tag();
-        match self.skipped.iter_mut().find(|(of, _)| *of == tag) {
-            Some((_, skipped)) => *skipped += 1,
-            None => self.skipped.push((tag, 1)),
-        }
-        if oldest.is_some() && !self.newest.is_empty() {
-            self.close_holes();
-        }
+        self.queue.get_or_insert_default().skip(old.tag());
         Some(cost)
     }
 
     /// Drops what waits for a subscription.
     fn forget(&mut self, tag: u32) {
-        for place in &mut self.queue {
-            if let Some(queued) = place.take_if(|queued| queued.delivery.tag() == tag) {
-                self.waiting -= 1;
-                self.bytes -= queued.delivery.cost();
-            }
-        }
-        self.close_holes();
+        let mut forgotten = self.queue.as_mut().map_or_else(Vec::new, |queue| queue.forget(tag));
         if let Some(Waiting { run, .. }) = self.run.take_if(|waiting| waiting.run.tag() == tag) {
-            self.waiting -= run.len();
-            self.bytes -= run.iter().map(|publication| cost(publication)).sum::<usize>();
+            forgotten.extend(run.deliveries());
         }
-        self.skipped.retain(|(of, _)| *of != tag);
-    }
-
-    fn close_holes(&mut self) {
-        self.queue.retain(Option::is_some);
-        self.queue.shrink_to(2 * self.queue.len());
-        let conflates = !self.newest.is_empty();
-        self.newest.clear();
-        if conflates {
-            for (at, queued) in self.queue.iter().flatten().enumerate() {
-                if let Some(place) = place(&queued.delivery) {
-                    self.newest.insert(place, self.first + at as u64);
-                }
-            }
-        }
+        self.waiting -= forgotten.len();
+        self.bytes -= forgotten.iter().map(Delivery::cost).sum::<usize>();
+        self.queue.take_if(|queue| queue.is_empty());
     }
 
     fn give_up(&mut self) {
         self.too_slow = true;
-        (self.queue, self.run, self.newest, self.skipped) = Default::default();
+        (self.run, self.queue) = (None, None);
         (self.waiting, self.bytes) = (0, 0);
-    }
-}
-
-/// What it is the newest state of.
-fn place<E>(delivery: &Delivery<E>) -> Option<(u32, Arc<str>)> {
-    match delivery {
-        Delivery::Publication { tag, publication, .. } => Some((*tag, publication.key.clone()?)),
-        Delivery::Joined { .. } | Delivery::Left { .. } => None,
     }
 }
 
