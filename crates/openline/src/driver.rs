@@ -97,6 +97,14 @@ impl<S> Driver<S> {
         queued
     }
 
+    /// Queues a message, unless what was queued before it will never be written.
+    pub(crate) fn try_queue(
+        &mut self,
+        queue: impl FnOnce(&mut Connection, &mut Output) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        if self.unsent { Err(SendError::Closed) } else { self.queue(queue) }
+    }
+
     /// Whether something is queued.
     fn owes(&self) -> bool {
         self.output.as_ref().is_some_and(|output| !output.is_empty())

@@ -207,6 +207,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(self.driver.queue(|connection, output| connection.send_all_shared(messages, output))?)
     }
 
+    /// Queues a message that was encoded once for many connections, if there is room for it now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] where [`feed_shared`](Self::feed_shared) would wait, and what else [`send`](Self::send) says.
+    pub fn try_feed_shared(&mut self, message: &SharedMessage) -> Result<(), SendError> {
+        self.driver.try_queue(|connection, output| connection.send_shared(message, output))
+    }
+
+    /// The same for many, as [`feed_all_shared`](Self::feed_all_shared).
+    ///
+    /// # Errors
+    /// As there; then none of them is queued.
+    pub fn try_feed_all_shared(&mut self, messages: &SharedMessages) -> Result<(), SendError> {
+        self.driver.try_queue(|connection, output| connection.send_all_shared(messages, output))
+    }
+
     /// Writes everything that is queued. Cancel-safe.
     ///
     /// # Errors

@@ -66,13 +66,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocket<S>, memb
                     Ok(run) => run,
                 };
                 if let Some(run) = run {
-                    match batch::messages(&run) {
-                        Some((messages, _)) => match socket.feed_all_shared(&messages).await {
-                            // They are leaving, and hear no more.
-                            Err(Error::Send(SendError::Closed)) => return drain(socket).await,
-                            fed => fed?,
-                        },
-                        None => taken.extend(run.deliveries()),
+                    let messages = batch::messages(&run);
+                    if messages.is_none_or(|(messages, _)| socket.try_feed_all_shared(&messages).is_err()) {
+                        taken.extend(run.deliveries());
                     }
                 }
                 for delivery in taken {

@@ -6,9 +6,11 @@ use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use openline::proto::{Close, CloseCode, Message, SharedMessages};
+use openline::proto::{Close, CloseCode, Message};
 use openline::{Error, SendError, WebSocket};
-use openline_hub::{Delivery, Draft, Format, Member, Outbox, PublishError, Recovery, Subscribe, Subscribed, TooSlow};
+use openline_hub::{
+    Delivery, Draft, Format, Member, Outbox, PublishError, Recovery, Run, Subscribe, Subscribed, TooSlow,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Target;
@@ -127,49 +129,55 @@ impl Visit {
                 };
                 Poll::Ready(run.map(|run| (run, taken)))
             });
-            match turn.await {
+            let taken = match turn.await {
                 Turn::Theirs(message) => match message? {
-                    Some(message) => self.say(socket, message, site),
+                    Some(message) => {
+                        self.say(socket, message, site);
+                        continue;
+                    }
                     None => return Ok(()),
                 },
                 Turn::Ours(Err(TooSlow)) => return Ok(()), // as `run` has seen, too
-                Turn::Ours(Ok((run, mut taken))) => {
-                    let messages = run.and_then(|run| {
-                        let messages = if self.target.several { None } else { batch::messages(&run) };
-                        if messages.is_none() {
-                            taken.extend(run.deliveries());
-                        }
-                        messages
-                    });
-                    if let Some(messages) = messages
-                        && !self.hear_all(socket, messages, site).await?
-                    {
-                        return drain(socket).await;
-                    }
-                    for delivery in taken {
-                        if !self.hear(socket, delivery, site).await? {
-                            return drain(socket).await;
-                        }
-                    }
+                Turn::Ours(Ok((run, taken))) => self.pass_on(socket, run, taken, site),
+            };
+            for delivery in taken {
+                if !self.hear(socket, delivery, site).await? {
+                    return drain(socket).await;
                 }
             }
         }
     }
 
-    /// Passes publications in a row on; `false` when the client is leaving and hears no more.
-    async fn hear_all<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Queues payloads as long as there is room for them; the rest of what was taken has to wait, or is something else.
+    fn pass_on<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         socket: &mut WebSocket<S>,
-        (messages, payload_bytes): (SharedMessages, usize),
+        run: Option<Run<Encoded>>,
+        mut taken: Vec<Delivery<Encoded>>,
         site: &Site,
-    ) -> Result<bool, Error> {
-        match socket.feed_all_shared(&messages).await {
-            Err(Error::Send(SendError::Closed)) => Ok(false),
-            fed => {
+    ) -> Vec<Delivery<Encoded>> {
+        if let Some(run) = &run {
+            if !self.target.several
+                && let Some((messages, payload_bytes)) = batch::messages(run)
+                && socket.try_feed_all_shared(&messages).is_ok()
+            {
                 site.counts.sent.count_many(messages.len(), payload_bytes);
-                fed.map(|()| true)
+                return taken;
             }
+            taken.extend(run.deliveries());
         }
+        if !self.target.several {
+            let queued = taken.iter().take_while(|delivery| match delivery {
+                Delivery::Publication { publication, skipped: 0, .. } => {
+                    let fed = socket.try_feed_shared(encoded::message(publication));
+                    fed.map(|()| site.counts.sent.count(publication.data.len())).is_ok()
+                }
+                _ => false,
+            });
+            let queued = queued.count();
+            taken.drain(..queued);
+        }
+        taken
     }
 
     /// Passes something on; `false` when the client is leaving and hears no more.
