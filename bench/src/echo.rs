@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// How often every server meets every cell
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
-    /// How long each run is measured, after half a second of warming up
+    /// How long each run is measured, after half a second of warming up and 0.3 ms for each connection
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub(crate) seconds: f64,
     /// What to measure: CONNECTIONSxBYTESxDEPTH,...; with -ascii or -mixed, text, with -deflate compressed JSON, with -wss over TLS. "all" is the whole matrix
@@ -98,7 +98,7 @@ pub(crate) fn under_load(
     cell: Cell,
     seconds: f64,
 ) -> Result<Run> {
-    let times = [WARM_UP, Duration::from_secs_f64(seconds)];
+    let times = [warm_up(cell.connections), Duration::from_secs_f64(seconds)];
     let measured = load::run(running, address, server, cell, times).context("under load")?;
     let latency = |share| measured.latency_us.value_at_quantile(share);
     Ok(Run {
@@ -116,5 +116,8 @@ pub(crate) fn under_load(
     })
 }
 
-/// Long enough for buffers to grow to their size and for the clock speed to settle.
-const WARM_UP: Duration = Duration::from_millis(500);
+/// Long enough for buffers to grow to their size and for the clock speed to settle; and where thousands begin at the same moment, for
+/// that to be over: until then a server holds a piece of a message from each of them.
+fn warm_up(connections: usize) -> Duration {
+    Duration::from_micros(500_000 + 300 * connections as u64)
+}

@@ -72,7 +72,7 @@ pub use opening::{Opening, Refusal};
 pub use openline_proto as proto;
 pub use openline_proto::{
     Close, CloseCode, Closed, Config, Initiator, Kind, Message, MessageRef, Outgoing, ProtocolError, Role, SendError,
-    SharedMessage, Text, TimedOut, deflate, handshake,
+    SharedMessage, SharedMessages, Text, TimedOut, deflate, handshake,
 };
 pub use part::Part;
 pub use reconnect::{Attempt, Backoff, End, Event, Lost, Opened, QueueFull, Reconnecting, Verdict};

@@ -6,7 +6,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use openline::deflate::Deflate;
 use openline::handshake::{ClientHandshake, Negotiated, ServerHandshake};
-use openline::{Config, Error, Message, Role, SharedMessage, WebSocket};
+use openline::{Config, Error, Message, Role, SendError, SharedMessage, SharedMessages, WebSocket};
 
 use crate::poll::once;
 use crate::script::{Read, Script, Write, script, slow};
@@ -105,6 +105,42 @@ async fn everything_queued_is_one_vectored_write() {
     let large = (2, large.to_vec());
     let expected = [(1, b"small".to_vec()), large.clone(), large, (1, b"end".to_vec())];
     assert_eq!(wire::messages(&handle.take_written()), expected);
+}
+
+/// Many that were encoded once are one write, whatever they are beside.
+#[tokio::test]
+async fn many_shared_messages_are_one_write() {
+    let (stream, handle) = script([], []);
+    let mut socket = server(stream);
+    let news: SharedMessages = (0..100).map(|i| SharedMessage::new(i.to_string())).collect();
+    assert!(once(socket.feed("before")).is_ready());
+    assert!(once(socket.feed_all_shared(&news)).is_ready());
+    socket.try_feed_all_shared(&news).unwrap();
+    socket.try_feed_shared(&SharedMessage::new("after")).unwrap();
+    assert!(once(socket.flush()).is_ready());
+    assert_eq!(handle.state().calls, 1);
+    let numbers = (0..100).map(|i| (1, i.to_string().into_bytes()));
+    let expected = [(1, b"before".to_vec())].into_iter().chain(numbers.clone()).chain(numbers);
+    let expected: Vec<_> = expected.chain([(1, b"after".to_vec())]).collect();
+    assert_eq!(wire::messages(&handle.take_written()), expected);
+}
+
+/// Who does not wait is told that there is no room, and nothing of it is queued; once what was queued is lost, that nothing more goes.
+#[tokio::test]
+async fn without_room_nothing_is_queued() {
+    let (stream, handle) = script([], [Write::Wait, Write::Fail(ErrorKind::BrokenPipe)]);
+    let config = Config { max_output_bytes: 5, ..Config::default() };
+    let mut socket = WebSocket::from_parts(stream, b"", Role::Server, &Negotiated::default(), config);
+    let (one, many) = (SharedMessage::new("12345"), [SharedMessage::new("6")].into_iter().collect());
+    socket.try_feed_shared(&one).unwrap();
+    assert_eq!(socket.try_feed_shared(&one), Err(SendError::Full));
+    assert_eq!(socket.try_feed_all_shared(&many), Err(SendError::Full));
+    assert_eq!(socket.queued_bytes(), 7);
+    assert!(once(socket.flush()).is_pending());
+    let Poll::Ready(Err(Error::Io(_))) = once(socket.flush()) else { panic!() };
+    assert_eq!(socket.try_feed_shared(&one), Err(SendError::Closed));
+    assert_eq!(socket.try_feed_all_shared(&many), Err(SendError::Closed));
+    assert_eq!(handle.take_written(), b"");
 }
 
 /// A socket that takes some bytes of a vectored write: the rest follows, in order, with pings between frames only.
